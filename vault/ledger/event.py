@@ -1,0 +1,126 @@
+"""Events: what happened, as canonical JSON (RFC 8785), the entries of the ledgers.
+
+Pure. The open part of an event holds codes, ids, salted commitments, numbers, times, and actors by number. What may
+point to a person goes to the sealed part, of which the entry holds only a salted commitment. Who seals the part, and
+under which key, is not known here.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+import rfc8785
+
+from vault.errors import IntegrityError, RefusedError
+
+VERSION = 1
+MAX_ENTRY_BYTES = 65_535  # C2SP tlog-tiles: an entry's length is a uint16
+SALT_BYTES = 32
+
+Json: TypeAlias = "None | bool | int | str | Sequence[Json] | Mapping[str, Json]"
+
+
+class EventKind(StrEnum):
+    """Every kind of event, as `subject:object:past-verb`."""
+
+    LEDGER_OPENED = "ledger:log:opened"
+    LEDGER_RECOVERED = "ledger:log:recovered"
+    VAULT_UNSEALED = "vault:key-store:unsealed"
+    VAULT_BACKED_UP = "vault:backup:made"
+    POLICY_ADOPTED = "contract:policy:adopted"
+    ROLE_GRANTED = "person:role:granted"
+    BUCKETS_CREATED = "bucket:keys:created"
+    DEPOSIT_ACCEPTED = "record:deposit:accepted"
+    CONTENT_READ = "record:content:read"
+    CONTENT_REFUSED = "record:content:refused"
+    RECORDS_SEARCHED = "record:index:searched"
+    FIXITY_CHECKED = "record:fixity:checked"
+    ORPHANS_SWEPT = "store:orphans:swept"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened; `actor` is "person:<number>", "station:<name>" or "vault"."""
+
+    kind: EventKind
+    at: datetime
+    actor: str
+    body: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event as read back from a ledger; `part` is the commitment to its sealed part, 32 bytes, where it has one."""
+
+    event: Event
+    part: bytes | None
+
+
+def encode_entry(event: Event, part: bytes | None = None) -> bytes:
+    """Give the canonical JSON of an event: the bytes whose leaf is in the tree.
+
+    Args:
+        event: what happened.
+        part: commitment to its sealed part (`commit`), or None.
+
+    Raises:
+        RefusedError: the entry would be longer than 65,535 bytes.
+
+    Source: RFC 8785; docs/formats.md, "Events".
+    """
+    fields: dict[str, Json] = {
+        "actor": event.actor,
+        "at": format_instant(event.at),
+        "body": event.body,
+        "kind": event.kind.value,
+        "v": VERSION,
+    }
+    if part is not None:
+        fields["part"] = part.hex()
+    entry = rfc8785.dumps(fields)
+    if len(entry) > MAX_ENTRY_BYTES:
+        raise RefusedError("event-too-large", size=len(entry))
+    return entry
+
+
+def decode_entry(entry: bytes) -> Entry:
+    """Read an entry back.
+
+    Raises:
+        IntegrityError: it is not an event of this version.
+    """
+    try:
+        fields = json.loads(entry)
+        if fields["v"] != VERSION:
+            raise IntegrityError("event-malformed")
+        event = Event(EventKind(fields["kind"]), parse_instant(fields["at"]), fields["actor"], fields["body"])
+        part = fields.get("part")
+        return Entry(event, bytes.fromhex(part) if part is not None else None)
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError("event-malformed") from error
+
+
+def commit(salt: bytes, part: Mapping[str, Json]) -> bytes:
+    """Commit to a sealed part: SHA-256(salt ‖ canonical JSON); `salt` is 32 random bytes, sealed with the part."""
+    return hashlib.sha256(salt + rfc8785.dumps(part)).digest()
+
+
+def format_instant(instant: datetime) -> str:
+    """RFC 3339 in UTC with microseconds, as `2026-11-21T09:00:00.000000Z`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_instant(text: str) -> datetime:
+    """Read an RFC 3339 instant that names its offset.
+
+    Raises:
+        ValueError: it is not one, or has no offset.
+    """
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(text)
+    return instant.astimezone(UTC)

@@ -1,0 +1,154 @@
+"""One ledger's head in memory, its proofs, and how its rows are written. When that happens is the sequencer's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from vault.errors import NotFoundError
+from vault.ledger.checkpoint import Checkpoint, sign_checkpoint
+from vault.ledger.merkle import HASH_BYTES, CompactRange, inclusion_proof, leaf_hash, root_at
+from vault.ledger.note import VerifierKey
+from vault.ledger.receipt import Receipt
+from vault.ledger.tiles import TILE_HEIGHT, Tile, subtree_in_tile, tile_of_subtree
+from vault.ledger.tree import GrowingTree, Subtree
+from vault.storage.tables import CheckpointRow, EventRow, LedgerRow, TileRow
+
+Sign = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class NextHead:
+    """What a commit makes of a ledger; adopted only when it is durable."""
+
+    compact_range: CompactRange
+    completed: list[tuple[Subtree, bytes]]
+    checkpoint: Checkpoint
+    note: str
+
+
+class Log:
+    """One append-only ledger."""
+
+    def __init__(self, engine: Engine, row: LedgerRow, sign: Sign) -> None:
+        """Take up a ledger where its row says it stands; reads O(log n)."""
+        self.id = row.id
+        self.contract_id = row.contract_id
+        self.signing_key_id = row.signing_key_id
+        self.key = VerifierKey.decode(row.vkey)
+        self.is_open = row.state == "open"
+        self._engine = engine
+        self._sign = sign
+        self._tree = GrowingTree(CompactRange.decode(row.size, row.compact_range), self._read_stored)
+
+    @property
+    def size(self) -> int:
+        """Number of durable entries."""
+        return self._tree.range.size
+
+    def checkpoint(self) -> Checkpoint:
+        """The durable head, unsigned."""
+        return Checkpoint(self.key.name, self.size, self._tree.range.root())
+
+    def signed(self, checkpoint: Checkpoint) -> str:
+        """Sign a checkpoint of this ledger: a note."""
+        return sign_checkpoint(checkpoint, self.key, self._sign)
+
+    def root_at(self, size: int) -> bytes:
+        """The root that this ledger had, or has, at `size`."""
+        return root_at(size, self._tree.read)
+
+    def write_entries(self, connection: Connection, entries: list[bytes]) -> NextHead:
+        """Write entries, tiles, head and signed checkpoint into the sequencer's transaction."""
+        begin = self.size
+        compact_range, completed = self._tree.extended(leaf_hash(entry) for entry in entries)
+        head = Checkpoint(self.key.name, compact_range.size, compact_range.root())
+        # Signed inside the transaction, handed out only after the commit: the note is lost with it.
+        note = self.signed(head)
+        connection.execute(
+            insert(EventRow),
+            [{"ledger_id": self.id, "entry_index": begin + i, "entry": entry} for i, entry in enumerate(entries)],
+        )
+        self._write_tiles(connection, completed)
+        connection.execute(
+            update(LedgerRow)
+            .where(LedgerRow.id == self.id, LedgerRow.size == begin)
+            .values(size=head.size, compact_range=compact_range.encode())
+        )
+        connection.execute(insert(CheckpointRow), [{"ledger_id": self.id, "size": head.size, "note": note}])
+        return NextHead(compact_range, completed, head, note)
+
+    def adopt(self, head: NextHead) -> None:
+        """Take over a head that is durable now."""
+        self._tree.adopt(head.compact_range, head.completed)
+
+    def receipt(self, connection: Connection, index: int) -> Receipt:
+        """Give the receipt of an entry, under the first checkpoint that covers it: always the same bytes.
+
+        Raises:
+            NotFoundError: there is no such entry.
+        """
+        entry = connection.scalar(select(EventRow.entry).where(EventRow.ledger_id == self.id, EventRow.entry_index == index))
+        covering = connection.execute(
+            select(CheckpointRow.size, CheckpointRow.note)
+            .where(CheckpointRow.ledger_id == self.id, CheckpointRow.size > index)
+            .order_by(CheckpointRow.size)
+            .limit(1)
+        ).first()
+        if entry is None or covering is None:
+            raise NotFoundError("entry-unknown", ledger=self.id, index=index)
+        return self.receipt_at(entry, index, covering.size, covering.note)
+
+    def receipt_at(self, entry: bytes, index: int, size: int, note: str) -> Receipt:
+        """Prove `entry` at `index` under the checkpoint `note` of `size`."""
+        return Receipt(entry, index, tuple(inclusion_proof(index, size, self._tree.read)), note)
+
+    def tile(self, tile: Tile) -> bytes:
+        """Give a hash tile of the durable tree, from rows."""
+        with self._engine.connect() as connection:
+            return b"".join(self._leaves(connection, tile)) if tile.level == 0 else self._hashes(connection, tile)
+
+    def _write_tiles(self, connection: Connection, completed: list[tuple[Subtree, bytes]]) -> None:
+        for (level, index), digest in completed:
+            if level == 0 or level % TILE_HEIGHT:
+                continue
+            tile = {"ledger_id": self.id, "level": level // TILE_HEIGHT, "tile_index": index >> TILE_HEIGHT}
+            if index % (1 << TILE_HEIGHT) == 0:
+                connection.execute(insert(TileRow), [tile | {"hashes": digest}])
+            else:
+                connection.execute(
+                    update(TileRow)
+                    .where(*(getattr(TileRow, name) == value for name, value in tile.items()))
+                    .values(hashes=TileRow.hashes.op("||")(digest))
+                )
+
+    def _read_stored(self, level: int, index: int) -> bytes:
+        tile_level, tile_index, inner_level, inner_index = tile_of_subtree(level, index)
+        with self._engine.connect() as connection:
+            if tile_level > 0:
+                hashes = self._hashes(connection, Tile(tile_level, tile_index))
+                return subtree_in_tile(hashes, inner_level, inner_index)
+            leaves = self._leaves(connection, Tile(0, tile_index), inner_index << inner_level, 1 << inner_level)
+            return subtree_in_tile(leaves, inner_level, 0)
+
+    def _leaves(self, connection: Connection, tile: Tile, skip: int = 0, count: int | None = None) -> list[bytes]:
+        """Leaf hashes of a level-0 tile, from `skip` on."""
+        first = (tile.index << TILE_HEIGHT) + skip
+        rows = connection.scalars(
+            select(EventRow.entry)
+            .where(EventRow.ledger_id == self.id, EventRow.entry_index >= first)
+            .where(EventRow.entry_index < first + (tile.width if count is None else count))
+            .order_by(EventRow.entry_index)
+        )
+        return [leaf_hash(entry) for entry in rows]
+
+    def _hashes(self, connection: Connection, tile: Tile) -> bytes:
+        """The first hashes of a tile of level 1 or more."""
+        hashes = connection.scalar(
+            select(TileRow.hashes).where(
+                TileRow.ledger_id == self.id, TileRow.level == tile.level, TileRow.tile_index == tile.index
+            )
+        )
+        if hashes is None:
+            raise NotFoundError("entry-unknown", ledger=self.id, index=tile.index << (TILE_HEIGHT * (tile.level + 1)))
+        return hashes[: tile.width * HASH_BYTES]

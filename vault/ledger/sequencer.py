@@ -1,0 +1,302 @@
+"""The sequencer: runs changes in shared transactions, appends their events, and answers when all is durable.
+
+Order of writes, and what a crash after each step leaves:
+1. one transaction: each change in a savepoint, then entries, tiles, heads, signed checkpoints – nothing is kept;
+2. commit – the change is whole and durable, but nobody was told; a retry finds it;
+3. the guard holds the new checkpoint outside the database – likewise;
+4. the answer.
+A change that fails takes down only itself. Throughput comes from sharing commits, not from risk.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from vault.errors import IntegrityError, KuraError, UnavailableError
+from vault.ledger.event import Event, encode_entry
+from vault.ledger.guard import Guard
+from vault.ledger.log import Log, NextHead
+from vault.storage.database import writing
+from vault.storage.tables import LedgerRow
+
+T = TypeVar("T")
+_MAX_BATCH = 256  # changes per commit: bounds how long the first one waits
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """One event of a change, with the durable checkpoint that covers it."""
+
+    ledger_id: str
+    index: int
+    entry: bytes
+    size: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """What a change returned, and the events it appended, in order."""
+
+    value: T
+    appended: tuple[Appended, ...]
+
+
+class Transaction:
+    """What a change may do: read and write rows on `connection`, and append events.
+
+    `memo` holds what several changes of one transaction share (envelopes); it forgets what a failed change put there.
+    """
+
+    def __init__(self, connection: Connection, logs: Mapping[str, Log]) -> None:
+        """Begin with nothing appended."""
+        self.connection = connection
+        self.memo: dict[object, object] = {}
+        self._logs = dict(logs)
+        self._pending: list[tuple[str, int, bytes]] = []
+        self._next: dict[str, int] = {}
+
+    def open_ledger(self, log: Log, row: LedgerRow) -> None:
+        """Begin a ledger; its guard file stands already. It takes entries from here on, if this change is kept."""
+        columns = (column.key for column in LedgerRow.__mapper__.column_attrs)
+        self.connection.execute(insert(LedgerRow), [{name: getattr(row, name) for name in columns}])
+        self._logs[log.id] = log
+
+    def append(self, ledger_id: str, event: Event, part: bytes | None = None) -> int:
+        """Append an event; give the index it has if this transaction commits.
+
+        Raises:
+            IntegrityError: the ledger is closed.
+            RefusedError: the event is too large.
+        """
+        log = self._logs[ledger_id]
+        if not log.is_open:
+            raise IntegrityError("ledger-closed", ledger=ledger_id)
+        index = self._next.get(ledger_id, log.size)
+        self._pending.append((ledger_id, index, encode_entry(event, part)))
+        self._next[ledger_id] = index + 1
+        return index
+
+    def _mark(self) -> "_Mark":
+        return _Mark(len(self._pending), dict(self._next), dict(self.memo), dict(self._logs))
+
+    def _return_to(self, mark: "_Mark") -> None:
+        self._next, self.memo, self._logs = mark.next, mark.memo, mark.logs
+        del self._pending[mark.count :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Where a transaction stood before a change."""
+
+    count: int
+    next: dict[str, int]
+    memo: dict[object, object]
+    logs: dict[str, Log]
+
+
+@dataclass(slots=True)
+class _Job:
+    change: Callable[[Transaction], object]
+    answer: Future[Done[object]] = field(default_factory=Future)
+    value: object = None
+    begin: int = 0
+    end: int = 0
+
+
+class Sequencer:
+    """The one writer of all ledgers of a database."""
+
+    def __init__(self, engine: Engine, logs: Iterable[Log], guard: Guard, *, max_batch: int = _MAX_BATCH) -> None:
+        """Take up the logs; nothing is written before `start`."""
+        self._engine = writing(engine)
+        self._logs = {log.id: log for log in logs}
+        self._guard = guard
+        self._max_batch = max_batch
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._durable: queue.SimpleQueue[_Commit | None] = queue.SimpleQueue()
+        self._stopped: KuraError | None = None
+        self._threads = [
+            threading.Thread(target=self._sequence, name="sequencer", daemon=True),
+            threading.Thread(target=self._answer, name="sequencer-guard", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin to take changes."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish what was handed over, then end."""
+        self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def log(self, ledger_id: str) -> Log:
+        """Give a ledger."""
+        return self._logs[ledger_id]
+
+    def logs(self) -> list[Log]:
+        """Give every ledger."""
+        return list(self._logs.values())
+
+    def halt(self, reason: KuraError) -> None:
+        """Refuse every further change with `reason`: a ledger went back, or an outcome is unknown."""
+        self._stopped = reason
+
+    @property
+    def halted(self) -> KuraError | None:
+        """Why no change is taken, or None."""
+        return self._stopped
+
+    def resume(self) -> None:
+        """Take changes again, after a recovery."""
+        self._stopped = None
+
+    def submit(self, change: Callable[[Transaction], T]) -> "Future[Done[T]]":
+        """Hand over a change; the answer comes when it is durable, or with the error that refused it."""
+        job = _Job(change)
+        if self._stopped is not None:
+            job.answer.set_exception(self._stopped)
+        else:
+            self._jobs.put(job)
+        return job.answer  # type: ignore[return-value]  # a job forgets its type in the queue
+
+    def run(self, change: Callable[[Transaction], T]) -> Done[T]:
+        """Hand over a change and wait for it."""
+        return self.submit(change).result()
+
+    def _sequence(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            batch, is_last = [job], False
+            while len(batch) < self._max_batch and not is_last:
+                try:
+                    more = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    is_last = True
+                else:
+                    batch.append(more)
+            self._commit(batch)
+            if is_last:
+                break
+        self._durable.put(None)
+
+    def _commit(self, batch: list[_Job]) -> None:
+        heads: dict[str, NextHead] = {}
+        pending: list[tuple[str, int, bytes]] = []
+        logs = self._logs
+        try:
+            with self._engine.begin() as connection:
+                transaction = Transaction(connection, self._logs)
+                batch = [job for job in batch if self._run_change(job, transaction)]
+                pending, logs = transaction._pending, transaction._logs  # noqa: SLF001 - it is the sequencer's own
+                for ledger_id in sorted({ledger for ledger, _, _ in pending}):
+                    entries = [entry for ledger, _, entry in pending if ledger == ledger_id]
+                    heads[ledger_id] = logs[ledger_id].write_entries(connection, entries)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the waiting changes must be told
+            if not self._is_committed(heads):
+                self._fail(batch, error)
+                return
+        self._logs = logs
+        for ledger_id, head in heads.items():
+            logs[ledger_id].adopt(head)
+        self._durable.put(_Commit(batch, pending, heads))
+
+    def _run_change(self, job: _Job, transaction: Transaction) -> bool:
+        if self._stopped is not None:
+            job.answer.set_exception(self._stopped)
+            return False
+        mark = transaction._mark()  # noqa: SLF001 - it is the sequencer's own
+        job.begin = mark.count
+        try:
+            with transaction.connection.begin_nested():
+                job.value = job.change(transaction)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it takes down this change only
+            transaction._return_to(mark)  # noqa: SLF001
+            job.answer.set_exception(_told(error))
+            return False
+        job.end = len(transaction._pending)  # noqa: SLF001
+        return True
+
+    def _is_committed(self, heads: dict[str, NextHead]) -> bool:
+        """Ask the database what became of a commit that raised; where it cannot say, stop for good."""
+        if not heads:
+            return False
+        try:
+            with self._engine.connect() as connection:
+                sizes = dict(connection.execute(select(LedgerRow.id, LedgerRow.size)).tuples().all())
+        except SQLAlchemyError:
+            self.halt(UnavailableError("commit-unknown"))
+            return False
+        return all(sizes.get(ledger_id) == head.compact_range.size for ledger_id, head in heads.items())
+
+    def _fail(self, batch: list[_Job], error: Exception) -> None:
+        for job in batch:
+            if not job.answer.done():
+                job.answer.set_exception(_told(error))
+
+    def _answer(self) -> None:
+        is_last = False
+        while not is_last:
+            commits, is_last = self._drain()
+            newest = {ledger_id: head.note for commit in commits for ledger_id, head in commit.heads.items()}
+            try:
+                for ledger_id, note in newest.items():
+                    self._guard.store(ledger_id, note)
+            except OSError as error:
+                # The events are durable but not guarded: nobody is told, and nothing further is taken.
+                self.halt(UnavailableError("guard-unwritable", reason=type(error).__name__))
+                for commit in commits:
+                    self._fail(commit.jobs, self._stopped or error)
+                continue
+            for commit in commits:
+                commit.answer()
+
+    def _drain(self) -> tuple[list["_Commit"], bool]:
+        """Take all commits that wait: one write of the guard serves them all."""
+        item = self._durable.get()
+        commits: list[_Commit] = []
+        while item is not None:
+            commits.append(item)
+            try:
+                item = self._durable.get_nowait()
+            except queue.Empty:
+                return commits, False
+        return commits, True
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """A durable commit whose changes wait for the guard."""
+
+    jobs: list[_Job]
+    pending: list[tuple[str, int, bytes]]
+    heads: dict[str, NextHead]
+
+    def answer(self) -> None:
+        """Tell every change what became of it."""
+        for job in self.jobs:
+            appended = tuple(
+                Appended(ledger_id, index, entry, self.heads[ledger_id].checkpoint.size, self.heads[ledger_id].note)
+                for ledger_id, index, entry in self.pending[job.begin : job.end]
+            )
+            job.answer.set_result(Done(job.value, appended))
+
+
+def _told(error: Exception) -> KuraError:
+    """What a waiting change is told: our own errors as they are, a database's as unavailable."""
+    if isinstance(error, KuraError):
+        return error
+    told = UnavailableError(
+        "commit-failed", reason="disk full" if "full" in str(error).lower() else type(error).__name__
+    )
+    told.__cause__ = error
+    return told

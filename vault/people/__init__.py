@@ -1,0 +1,1 @@
+"""People and machines: who they are and what they may do."""

@@ -1,0 +1,26 @@
+"""Actors: who does a thing. A value; what they may do is `authority`'s."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A person by staff number, acting on the vault's own host, or the vault itself.
+
+    Attributes:
+        name: "person:<number>" or "vault", as ledger entries write it.
+        roles: the roles held, by contract.
+        user_id: the operating system's user, where the act came through the owner's socket or command line.
+    """
+
+    name: str
+    roles: tuple[tuple[str, str], ...] = ()  # (contract, role)
+    user_id: int | None = None
+
+    def roles_in(self, contract_id: str) -> frozenset[str]:
+        """Give the roles held in one contract."""
+        return frozenset(role for contract, role in self.roles if contract == contract_id)
+
+
+VAULT = Actor("vault")
+"""The vault itself: what it does by rule, without anybody asking."""

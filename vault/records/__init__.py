@@ -1,0 +1,1 @@
+"""Records: deposits, their rows and what becomes of them."""

@@ -1,0 +1,188 @@
+"""Which bucket a record goes to; making buckets ahead, with their event; opening them, for a minute at most.
+
+Order of making (a crash after each step leaves nothing that hurts): disposal keys durable in the key store – keys
+without a row, swept at the next opening; then rows and event in one transaction. The first wrap comes after that.
+"""
+
+import os
+import secrets
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Connection, insert, select
+
+from retention.periods import trigger_date
+from retention.policy import AUDIT_TRAIL, RecordClass
+from vault.errors import RefusedError, UnavailableError
+from vault.ledger.event import Event, EventKind
+from vault.ledger.sequencer import Transaction
+from vault.people.actor import VAULT
+from vault.records.ground import Contract, Ground
+from vault.sealing.bucket import BucketId, OpenBucket, check_public_half, describe, new_bucket, open_bucket
+from vault.sealing.envelope import Envelope
+from vault.storage.tables import BucketRow, EnvelopeRow
+
+_BUCKETS_PER_EVENT = 150  # about 330 bytes each; an entry holds 65,535
+_OPEN_FOR = timedelta(minutes=1)  # design, section 5: unwrapped keys are cached for a minute at most
+_COLUMNS = tuple(column.key for column in BucketRow.__mapper__.column_attrs)
+
+
+def scope_of(record_class: RecordClass, ended_at: datetime, today: date) -> str:
+    """Say which bucket of its class a record that ended at `ended_at` belongs to.
+
+    Raises:
+        RefusedError: the record is due already, and its class does not take late ones.
+    """
+    trigger_on = record_class.trigger_date_for(ended_at)
+    due_on = record_class.disposal_date_for(trigger_on)
+    if due_on is None:
+        return f"trigger:{record_class.trigger_name()}"
+    if due_on <= today:
+        if record_class.late == "refuse":
+            raise RefusedError("record-due-already", record_class=record_class.id, due=due_on.isoformat())
+        due_on = today + timedelta(days=1)
+    return due_on.isoformat()
+
+
+class Buckets:
+    """The open buckets of a vault: public halves while it is sealed, secret ones while it is open."""
+
+    def __init__(self, ground: Ground) -> None:
+        """Begin with nothing cached."""
+        self._ground = ground
+        self._rows: dict[BucketId, BucketRow] = {}
+        self._open: dict[str, tuple[datetime, OpenBucket]] = {}
+        self._lock = threading.Lock()
+
+    def find(self, which: BucketId) -> BucketRow:
+        """Give the open bucket for new records, its public half vouched for; make it where the vault is open.
+
+        Raises:
+            UnavailableError: the vault is sealed and the bucket was not made ahead.
+            IntegrityError: the row's public half is not the vault's.
+        """
+        row = self._rows.get(which) or self._load(which)
+        if row is None:
+            if self._ground.keys.is_sealed:
+                raise UnavailableError("bucket-not-ready", record_class=which.class_id, scope=which.scope)
+            self.make([which])
+            row = self._load(which)
+        if row is None:  # pragma: no cover - it was just made
+            raise UnavailableError("bucket-not-ready", record_class=which.class_id, scope=which.scope)
+        return row
+
+    def audit_trail(self, contract: Contract) -> BucketRow:
+        """Give the bucket of the sealed parts of a contract's events."""
+        record_class = contract.policy.classes[AUDIT_TRAIL]
+        now = self._ground.clock()
+        scope = scope_of(record_class, now, trigger_date(now))
+        return self.find(BucketId(contract.id, AUDIT_TRAIL, scope))
+
+    def make(self, wanted: Iterable[BucketId]) -> int:
+        """Make the buckets that do not exist yet; give their number. The vault must be open."""
+        with self._ground.bucket_lock:
+            with self._ground.engine.connect() as connection:
+                missing = [which for which in dict.fromkeys(wanted) if _select(connection, which) is None]
+            if not missing:
+                return 0
+            key_ids = self._ground.keys.create_disposal_keys(len(missing))
+            for contract_id in sorted({which.contract_id for which in missing}):
+                pairs = [pair for pair in zip(missing, key_ids, strict=True) if pair[0].contract_id == contract_id]
+                self._write(contract_id, pairs)
+            return len(missing)
+
+    def opened(self, row: BucketRow) -> OpenBucket:
+        """Give a bucket's secret halves.
+
+        Raises:
+            SealedError: the vault is sealed.
+        """
+        now = self._ground.clock()
+        with self._lock:
+            found = self._open.get(row.id)
+            if found is not None and not self._ground.keys.is_sealed and now - found[0] < _OPEN_FOR:
+                return found[1]
+            opened = open_bucket(row, self._ground.keys)
+            self._open[row.id] = now, opened
+            return opened
+
+    def by_id(self, connection: Connection, bucket_ids: Iterable[str]) -> Mapping[str, BucketRow]:
+        """Read bucket rows by id."""
+        query = select(*(getattr(BucketRow, name) for name in _COLUMNS)).where(BucketRow.id.in_(list(bucket_ids)))
+        return {row.id: BucketRow(**row._mapping) for row in connection.execute(query)}  # noqa: SLF001 - SQLAlchemy's
+
+    def forget(self) -> None:
+        """Drop every secret half: the vault is being sealed."""
+        with self._lock:
+            self._open.clear()
+
+    def _load(self, which: BucketId) -> BucketRow | None:
+        with self._ground.engine.connect() as connection:
+            row = _select(connection, which)
+        if row is not None:
+            keys = self._ground.keys
+            check_public_half(row, {key_id: keys.public_key(key_id) for key_id in keys.signing_key_ids()})
+            self._rows[which] = row
+        return row
+
+    def _write(self, contract_id: str, pairs: list[tuple[BucketId, str]]) -> None:
+        log = self._ground.log_of(contract_id)
+        rows = [
+            new_bucket(which, secrets.token_hex(16), key_id, os.urandom(32), self._ground.keys, log.signing_key_id)
+            for which, key_id in pairs
+        ]
+
+        def change(transaction: Transaction) -> None:
+            values = [{name: getattr(row, name) for name in _COLUMNS} for row in rows]
+            transaction.connection.execute(insert(BucketRow), values)
+            for first in range(0, len(rows), _BUCKETS_PER_EVENT):
+                body = {"buckets": [describe(row) for row in rows[first : first + _BUCKETS_PER_EVENT]]}
+                event = Event(EventKind.BUCKETS_CREATED, self._ground.clock(), VAULT.name, body)
+                transaction.append(log.id, event)
+
+        self._ground.sequencer.run(change)
+
+
+def envelope_for(transaction: Transaction, row: BucketRow) -> Envelope:
+    """Give this transaction's envelope for a bucket, sealed and stored with the first use.
+
+    Raises:
+        RefusedError: the bucket is no longer open; a later generation is.
+    """
+    memo = transaction.memo.get(("envelope", row.id))
+    if isinstance(memo, Envelope):
+        return memo
+    state = transaction.connection.scalar(select(BucketRow.state).where(BucketRow.id == row.id))
+    if state != "open":
+        raise RefusedError("bucket-closed", record_class=row.class_id, scope=row.scope)
+    envelope = Envelope(secrets.token_hex(16), row.id, os.urandom(32))
+    sealed = envelope.seal(row.public_key)
+    transaction.connection.execute(
+        insert(EnvelopeRow), [{"id": envelope.id, "bucket_id": row.id, "sealed": sealed}]
+    )
+    transaction.memo["envelope", row.id] = envelope
+    return envelope
+
+
+def wanted_ahead(contract: Contract, today: date, days_ahead: int) -> list[BucketId]:
+    """Name the buckets that records of the coming days will need, of every class."""
+    wanted: dict[BucketId, None] = {}
+    for record_class in contract.policy.classes.values():
+        for offset in range(-1, days_ahead + 1):
+            day = today + timedelta(days=offset)
+            due_on = None if record_class.pending else record_class.disposal_date_for(day)
+            scope = f"trigger:{record_class.trigger_name()}" if due_on is None else due_on.isoformat()
+            wanted[BucketId(contract.id, record_class.id, scope)] = None
+    return list(wanted)
+
+
+def _select(connection: Connection, which: BucketId) -> BucketRow | None:
+    row = connection.execute(
+        select(*(getattr(BucketRow, name) for name in _COLUMNS))
+        .where(BucketRow.contract_id == which.contract_id, BucketRow.class_id == which.class_id)
+        .where(BucketRow.scope == which.scope, BucketRow.state == "open")
+        .order_by(BucketRow.generation.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else BucketRow(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way

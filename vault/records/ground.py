@@ -1,0 +1,60 @@
+"""What the verbs stand on, handed to each of them: built in `vault/bootstrap.py`, and nowhere else."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from retention.policy import Policy
+from vault.errors import NotFoundError
+from vault.keys.keystore import KeyStore
+from vault.ledger.log import Log
+from vault.ledger.sequencer import Sequencer
+from vault.records.intake.pdf_pool import PdfPool
+from vault.storage.objects import ObjectStore
+
+Clock = Callable[[], datetime]
+"""Gives the present instant, aware, in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A contract that this vault holds, and the ledger it writes to now."""
+
+    id: str
+    ledger_id: str
+    policy: Policy
+
+
+@dataclass(slots=True)
+class Ground:
+    """Database, sequencer, key store, object stores, PDF checker, clock and contracts of one opened vault."""
+
+    vault_id: str
+    engine: Engine
+    sequencer: Sequencer
+    keys: KeyStore
+    stores: Sequence[ObjectStore]
+    pdf_pool: PdfPool
+    clock: Clock
+    days_ahead: int
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    operator_ledger_id: str = "operator"
+    bucket_lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def contract(self, contract_id: str) -> Contract:
+        """Give a contract.
+
+        Raises:
+            NotFoundError: this vault does not hold it.
+        """
+        contract = self.contracts.get(contract_id)
+        if contract is None:
+            raise NotFoundError("contract-unknown")
+        return contract
+
+    def log_of(self, contract_id: str) -> Log:
+        """Give the ledger that a contract writes to now."""
+        return self.sequencer.log(self.contract(contract_id).ledger_id)

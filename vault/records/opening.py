@@ -1,0 +1,92 @@
+"""Opening stored records: their rows, their data keys, their metadata. Whoever calls has been allowed and logged."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from vault.records.buckets import Buckets
+from vault.records.deposit_event import OBJECT_COLUMNS, RECORD_COLUMNS
+from vault.records.metadata import Metadata
+from vault.sealing.envelope import Envelope
+from vault.storage.tables import BucketRow, EnvelopeRow, ObjectRow, RecordRow
+
+_ENVELOPES_CACHED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as its rows have it, its secrets still closed."""
+
+    values: Mapping[str, Any]  # columns of `records`
+    objects: Sequence[Mapping[str, Any]]  # columns of `objects`, by component and version
+    envelope: bytes  # sealed
+    bucket_id: str  # of the envelope
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRecord:
+    """A record's data key and metadata, in memory only."""
+
+    data_key: bytes
+    metadata: Metadata
+
+
+def read_records(connection: Connection, record_ids: Iterable[str]) -> dict[str, StoredRecord]:
+    """Read records by id; those that do not exist are left out."""
+    ids = list(record_ids)
+    columns = [getattr(RecordRow, name) for name in RECORD_COLUMNS]
+    query = select(*columns, EnvelopeRow.sealed.label("envelope"), EnvelopeRow.bucket_id.label("envelope_bucket")).join(
+        EnvelopeRow, EnvelopeRow.id == RecordRow.envelope_id
+    )
+    objects: dict[str, list[Mapping[str, Any]]] = {}
+    order = (ObjectRow.record_id, ObjectRow.component, ObjectRow.version)
+    object_query = select(*(getattr(ObjectRow, name) for name in OBJECT_COLUMNS)).order_by(*order)
+    for row in connection.execute(object_query.where(ObjectRow.record_id.in_(ids))).mappings():
+        objects.setdefault(row["record_id"], []).append(dict(row))
+    found = {}
+    for row in connection.execute(query.where(RecordRow.id.in_(ids))).mappings():
+        values = {name: row[name] for name in RECORD_COLUMNS}
+        found[row["id"]] = StoredRecord(values, objects.get(row["id"], []), row["envelope"], row["envelope_bucket"])
+    return found
+
+
+class Opener:
+    """Opens records; keeps the last envelopes, for a bulk reading has many records in one. For one thread."""
+
+    def __init__(self, buckets: Buckets, rows: Mapping[str, BucketRow]) -> None:
+        """Open with these bucket rows."""
+        self._buckets = buckets
+        self._rows = rows
+        self._envelopes: OrderedDict[str, Envelope] = OrderedDict()
+
+    def open(self, record: StoredRecord) -> OpenedRecord:
+        """Open a record's data key and metadata.
+
+        Raises:
+            SealedError: the vault is sealed.
+            IntegrityError: a wrap or the metadata was altered.
+        """
+        values = record.values
+        envelope = self._envelope(values["envelope_id"], record)
+        data_key = envelope.unwrap(values["wrapped_key"])
+        return OpenedRecord(
+            data_key, Metadata.open(data_key, values["contract_id"], values["id"], values["sealed_metadata"])
+        )
+
+    def _envelope(self, envelope_id: str, record: StoredRecord) -> Envelope:
+        found = self._envelopes.get(envelope_id)
+        if found is None:
+            private_key = self._buckets.opened(self._rows[record.bucket_id]).private_key
+            found = Envelope.open(envelope_id, record.bucket_id, record.envelope, private_key)
+            self._envelopes[envelope_id] = found
+            if len(self._envelopes) > _ENVELOPES_CACHED:
+                self._envelopes.popitem(last=False)
+        return found
+
+
+def opener_for(connection: Connection, buckets: Buckets, records: Iterable[StoredRecord]) -> Opener:
+    """Make an opener that has the bucket rows these records need."""
+    return Opener(buckets, buckets.by_id(connection, {record.bucket_id for record in records}))

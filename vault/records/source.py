@@ -1,0 +1,60 @@
+"""Where a deposit's bytes come from: an open file, or anything that fills a buffer."""
+
+import os
+from typing import Protocol
+
+from vault.errors import RefusedError, UnavailableError
+
+
+class Source(Protocol):
+    """Bytes in order, once."""
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill `buffer` as far as there are bytes; less than its length only at the end, then 0."""
+
+    def finish(self) -> None:
+        """Check that all was given; RefusedError("source-changed") where the source shrank, grew or was rewritten."""
+
+    def rewind(self) -> None:
+        """Begin anew, to compare with what is stored."""
+
+
+class FileSource:
+    """A regular file, by its descriptor, read from its beginning."""
+
+    def __init__(self, fd: int) -> None:
+        """Take the size and time that the file must still have at the end.
+
+        Raises:
+            RefusedError: it is not a regular file.
+        """
+        self._fd = fd
+        self._before = os.fstat(fd)
+        self._position = 0
+        if not os.path.isfile(fd):
+            raise RefusedError("source-not-a-file")
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill `buffer` from the file."""
+        done = 0
+        while done < len(buffer):
+            try:
+                count = os.preadv(self._fd, [buffer[done:]], self._position)
+            except OSError as error:
+                raise UnavailableError("source-unreadable", reason=type(error).__name__) from error
+            if count == 0:
+                break
+            done += count
+            self._position += count
+        return done
+
+    def finish(self) -> None:
+        """Compare the file with how it was."""
+        after = os.fstat(self._fd)
+        unchanged = (after.st_size, after.st_mtime_ns) == (self._before.st_size, self._before.st_mtime_ns)
+        if not unchanged or self._position != after.st_size:
+            raise RefusedError("source-changed")
+
+    def rewind(self) -> None:
+        """Begin anew."""
+        self._position = 0

@@ -1,0 +1,212 @@
+"""One opened vault: its verbs on common ground, and its life from opening to closing."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from vault.errors import IntegrityError, KuraError, SealedError
+from vault.keys.custodian import CustodianSecret
+from vault.ledger.checkpoint import open_checkpoint
+from vault.ledger.event import Event, EventKind
+from vault.ledger.guard import Guard
+from vault.ledger.log import Log
+from vault.ledger.publish import publish
+from vault.ledger.rollback import newest_known, require_not_behind
+from vault.ledger.sequencer import Transaction
+from vault.people.actor import VAULT, Actor
+from vault.people.persons import NewPerson, actor_of
+from vault.people.authority import Act, require
+from vault.records.buckets import Buckets, wanted_ahead
+from vault.records.deposit import Deposits
+from vault.records.founding import grant_role, open_contract, open_operator_ledger
+from vault.records.ground import Contract, Ground
+from vault.records.indexing import index_pending
+from vault.records.reading import Readings
+from vault.records.recovery import Suspect, recover_ledger
+from vault.records.search import Searches
+from vault.storage.tables import BucketRow
+from sqlalchemy import select
+
+
+class Vault:
+    """A vault that takes deposits; and, when custodians have opened it, shows and finds them."""
+
+    def __init__(self, ground: Ground, guard: Guard, folder: Path, origin: str) -> None:
+        """Join the verbs; `start` begins."""
+        self.ground = ground
+        self.folder = folder
+        self.buckets = Buckets(ground)
+        self.deposits = Deposits(ground, self.buckets)
+        self.readings = Readings(ground, self.buckets)
+        self.searches = Searches(ground, self.buckets)
+        self._guard = guard
+        self._origin = origin
+        self._suspects: dict[str, Suspect] = {}
+        self._closers: list[Callable[[], object]] = []
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether custodians must still open the vault."""
+        return self.ground.keys.is_sealed
+
+    @property
+    def problem(self) -> KuraError | None:
+        """Why the vault takes no changes, or None."""
+        return self.ground.sequencer.halted
+
+    def start(self, closers: list[Callable[[], object]]) -> None:
+        """Compare the ledgers with what is known outside; then take changes, unless one went back."""
+        self._closers = closers
+        self.ground.sequencer.start()
+        for log in self.ground.sequencer.logs():
+            if log.is_open:
+                self._compare(log)
+        if not self._suspects:
+            self.publish()
+
+    def unseal(self, custodian: CustodianSecret, actor: Actor = VAULT) -> None:
+        """Open the vault; make buckets ahead and the index tokens of what was taken while it was sealed.
+
+        Raises:
+            RefusedError: the custodians' secret is wrong.
+            IntegrityError: a bucket's disposal key is missing from the key store.
+        """
+        was_sealed = self.is_sealed
+        self.ground.keys.unseal(custodian)
+        if self._suspects:
+            return
+        self._compare_keys()
+        if was_sealed:
+            event = Event(EventKind.VAULT_UNSEALED, self.ground.clock(), actor.name, {})
+            self.ground.sequencer.run(
+                lambda transaction: transaction.append(self.ground.operator_ledger_id, event)
+            )
+        self.buckets.make(
+            which
+            for contract in self.ground.contracts.values()
+            for which in wanted_ahead(contract, self.ground.clock().date(), self.ground.days_ahead)
+        )
+        index_pending(self.ground, self.buckets)
+
+    def seal(self) -> None:
+        """Close the vault: it goes on taking deposits."""
+        self.ground.keys.seal()
+        self.buckets.forget()
+
+    def actor(self, number: str, user_id: int | None = None) -> Actor:
+        """Take up a person by number."""
+        with self.ground.engine.connect() as connection:
+            return actor_of(connection, number, user_id)
+
+    def open_operator_ledger(self) -> None:
+        """Begin the operator's ledger: the first thing in a new vault."""
+        open_operator_ledger(self.ground, self._guard, self._origin)
+
+    def open_contract(self, policy_text: str, people: list[NewPerson]) -> Contract:
+        """Begin a contract; errors as `founding.open_contract`."""
+        self._require_open()
+        return open_contract(self.ground, self.buckets, self._guard, self._origin, policy_text, people)
+
+    def add_person(self, actor: Actor, contract_id: str, person: NewPerson) -> None:
+        """Add a person or a role.
+
+        Raises:
+            RefusedError: the actor may not.
+        """
+        require(actor, Act.GRANT_ROLE, contract_id)
+        grant_role(self.ground, self.buckets, self.ground.contract(contract_id), actor.name, person)
+
+    def recover(self, actor: Actor) -> list[Log]:
+        """Close every ledger that went back, and go on under new origins; give the new ledgers."""
+        self._require_open()
+        problem = self.problem
+        self.ground.sequencer.resume()
+        recovered = []
+        try:
+            for suspect in list(self._suspects.values()):
+                recovered.append(recover_ledger(self.ground, self._guard, actor, suspect))
+                del self._suspects[suspect.log.id]
+        except BaseException:
+            if problem is not None:
+                self.ground.sequencer.halt(problem)
+            raise
+        self._compare_keys()
+        self.publish()
+        return recovered
+
+    def publish(self) -> None:
+        """Bring the published tiles and checkpoints up to the durable heads."""
+        for log in self.ground.sequencer.logs():
+            if not log.is_open or log.size == 0:
+                continue
+            folder = self.published_folder(log.id)
+            published = folder / "checkpoint"
+            old_size = 0
+            if published.is_file():
+                old_size = open_checkpoint(published.read_bytes(), log.key).size
+            head = log.checkpoint()
+            if head.size > old_size:
+                publish(folder, log.signed(head), old_size, head.size, log.tile)
+
+    def published_folder(self, ledger_id: str) -> Path:
+        """Where a ledger's checkpoint and tiles are published."""
+        return self.folder / "ledgers" / ledger_id
+
+    def close(self) -> None:
+        """Finish what is under way, publish, and let go of everything."""
+        self.ground.sequencer.stop()
+        if self.problem is None:
+            self.publish()
+        for closer in self._closers:
+            closer()
+
+    def _require_open(self) -> None:
+        if self.is_sealed:
+            raise SealedError("vault-sealed")
+
+    def _compare(self, log: Log) -> None:
+        known = []
+        try:
+            known = newest_known(log, self._guard, self.published_folder(log.id) / "checkpoint")
+            require_not_behind(log, known)
+        except IntegrityError as error:
+            if error.code == "guard-damaged" and self._mended(log):
+                return
+            self._suspects[log.id] = Suspect(log, known, error.code)
+            self.ground.sequencer.halt(error)
+
+    def _mended(self, log: Log) -> bool:
+        """Write over a slot that a power cut tore, where the other one is whole and the ledger continues it."""
+        try:
+            self._guard.mend(log.id, log.key, log.signed(log.checkpoint()))
+        except IntegrityError:
+            return False
+        return True
+
+    def _compare_keys(self) -> None:
+        """A bucket without its disposal key is an integrity alarm; a key without a bucket was never used, and goes."""
+        keys = self.ground.keys
+        with self.ground.engine.connect() as connection:
+            live: Mapping[str, str] = dict(
+                connection.execute(
+                    select(BucketRow.key_id, BucketRow.id).where(BucketRow.state != "destroyed")
+                ).tuples().all()
+            )
+        missing = sorted(set(live) - keys.disposal_key_ids())
+        if missing:
+            raise IntegrityError("disposal-key-missing", bucket=live[missing[0]], count=len(missing))
+        unused = keys.disposal_key_ids() - set(live)
+        if unused and not self._has_recovered():
+            keys.destroy(unused, self.ground.clock())
+
+    def _has_recovered(self) -> bool:
+        """Whether a ledger was ever recovered: then a key without a row may belong to a lost one."""
+        return any(not log.is_open for log in self.ground.sequencer.logs())
+
+
+def append_operator_event(ground: Ground, event: Event) -> None:
+    """Append an event to the operator's ledger; durable on return."""
+
+    def change(transaction: Transaction) -> None:
+        transaction.append(ground.operator_ledger_id, event)
+
+    ground.sequencer.run(change)

@@ -1,0 +1,140 @@
+"""The settings: one typed, frozen object, read once from `kura.toml` and the environment.
+
+Every key may be overridden by `KURA_<SECTION>__<KEY>`. Paths are relative to the vault's folder, but for
+`keys.epoch_dir`, which must lie outside it.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from vault.errors import RefusedError
+
+FILE_NAME = "kura.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VaultSettings(_Section):
+    """Which vault this is."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]  # 16 hex digits, fixed at init
+    origin: Annotated[str, Field(pattern=r"^[a-z0-9.-]+(/[a-z0-9.-]+)*$")]  # schema-less URL; ledgers are below it
+
+
+class KeySettings(_Section):
+    """Where the epoch slots lie, and whether the vault opens itself."""
+
+    epoch_dir: Path  # absolute, outside the vault's folder and outside backups
+    auto_unseal: bool = False  # True: the custodian secret lies in keys/custodian, for a first try only
+
+
+class StorageSettings(_Section):
+    """Where objects lie: two folders, on two disks where there are two."""
+
+    stores: Annotated[tuple[Path, ...], Field(min_length=1, max_length=2)] = (Path("objects/a"), Path("objects/b"))
+
+
+class IntakeSettings(_Section):
+    """Limits of the child processes that open foreign PDFs."""
+
+    pdf_workers: Annotated[int, Field(ge=1, le=16)] = 2
+    pdf_memory_mib: Annotated[int, Field(ge=256, le=8192)] = 1024
+    pdf_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+
+
+class SequencerSettings(_Section):
+    """How many changes share a commit."""
+
+    max_batch: Annotated[int, Field(ge=1, le=4096)] = 256  # 1: a commit for each
+
+
+class BucketSettings(_Section):
+    """How far ahead buckets are made while the vault is open."""
+
+    days_ahead: Annotated[int, Field(ge=1, le=400)] = 35  # days of deposits that a sealed vault can take
+
+
+class Settings(BaseSettings):
+    """All settings of one vault."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="KURA_", env_nested_delimiter="__")
+
+    vault: VaultSettings
+    keys: KeySettings
+    storage: StorageSettings = StorageSettings()
+    intake: IntakeSettings = IntakeSettings()
+    sequencer: SequencerSettings = SequencerSettings()
+    buckets: BucketSettings = BucketSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file's values, which come as arguments; nothing else is read."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def read_settings(folder: Path) -> Settings:
+    """Read a vault's settings.
+
+    Args:
+        folder: the vault's folder, which holds `kura.toml`.
+
+    Raises:
+        RefusedError: no such file, not TOML, or a key is missing, unknown or wrong; the sentence names it.
+    """
+    path = folder / FILE_NAME
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise RefusedError("settings-missing", folder=str(folder)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RefusedError("settings-malformed", reason=str(error)) from error
+    settings = _validated(values)
+    if not settings.keys.epoch_dir.is_absolute():
+        raise RefusedError("settings-wrong", key="keys.epoch_dir", reason="write an absolute path outside the folder")
+    if settings.keys.epoch_dir.resolve().is_relative_to(folder.resolve()):
+        raise RefusedError("settings-wrong", key="keys.epoch_dir", reason="it must lie outside the vault's folder")
+    return settings
+
+
+def write_settings(folder: Path, settings: Settings) -> None:
+    """Write what `read_settings` reads, for a new vault."""
+    stores = ", ".join(f'"{store}"' for store in settings.storage.stores)
+    lines = [
+        "# Kura's settings. Each key may be overridden by the environment, as KURA_KEYS__AUTO_UNSEAL=false.",
+        "[vault]",
+        f'id = "{settings.vault.id}"',
+        f'origin = "{settings.vault.origin}"',
+        "",
+        "[keys]",
+        "# Outside this folder and outside backups: without it no copy of this folder opens anything.",
+        f'epoch_dir = "{settings.keys.epoch_dir}"',
+        f"auto_unseal = {str(settings.keys.auto_unseal).lower()}",
+        "",
+        "[storage]",
+        f"stores = [{stores}]",
+        "",
+    ]
+    (folder / FILE_NAME).write_text("\n".join(lines), "utf-8")
+
+
+def _validated(values: dict[str, object]) -> Settings:
+    try:
+        return Settings(**values)  # type: ignore[arg-type]  # validated right here
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RefusedError("settings-wrong", key=key, reason=first["msg"]) from error

@@ -1,0 +1,201 @@
+"""Objects as files: `<folder>/<2 hex>/<name>`, written beside their place, fsynced, renamed, folder fsynced.
+
+What a crash leaves: before the rename a `.part` file, after it a whole object that no row names yet. Both are orphans
+that the sweep removes. A name is never overwritten: `link` semantics are had by an exclusive rename.
+"""
+
+import errno
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from vault.errors import IntegrityError, NotFoundError, UnavailableError
+from vault.storage.objects import object_name
+
+_PART = ".part"
+_NAMES_PER_FOLDER = 256  # then the next random folder: uploads that run together share one folder's fsync
+
+
+class FilesystemStore:
+    """An `ObjectStore` in a folder of a local file system."""
+
+    def __init__(self, folder: Path, vault_id: str) -> None:
+        """Use `folder`, which exists already: a disk that is not mounted must not become an empty store.
+
+        Raises:
+            UnavailableError: the folder is not there.
+        """
+        if not folder.is_dir():
+            raise UnavailableError("store-missing", store=folder.name)
+        self.label = folder.name
+        self._folder = folder
+        self._vault_id = vault_id
+        self._lock = threading.Lock()
+        self._shard = ""
+        self._left_in_shard = 0
+        self._syncs: dict[str, _FolderSync] = {}
+
+    def new_name(self) -> str:
+        """Give a fresh random name."""
+        with self._lock:
+            if self._left_in_shard == 0:
+                self._shard, self._left_in_shard = secrets.token_hex(1), _NAMES_PER_FOLDER
+            self._left_in_shard -= 1
+            shard = self._shard
+        return object_name(self._vault_id, shard + secrets.token_hex(11))
+
+    def upload(self, name: str) -> "_FileUpload":
+        """Begin an object beside its place."""
+        return _FileUpload(self._folder / name[:2] / name, self._folder_sync(name[:2]))
+
+    def open(self, name: str) -> "_FileReader":
+        """Open an object."""
+        try:
+            return _FileReader(os.open(self._folder / name[:2] / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
+        except FileNotFoundError as error:
+            raise NotFoundError("object-missing", name=name, store=self.label) from error
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    def delete(self, name: str) -> None:
+        """Remove an object (or what a cut upload left of it) and make that durable."""
+        path = self._folder / name[:2] / name
+        for leaf in (path, path.with_name(name + _PART)):
+            leaf.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            self._folder_sync(name[:2]).sync()
+
+    def names(self) -> Iterator[tuple[str, datetime, bool]]:
+        """List every file of the store."""
+        for shard in sorted(entry.name for entry in os.scandir(self._folder)):
+            if not (self._folder / shard).is_dir():
+                yield shard, datetime.fromtimestamp((self._folder / shard).stat().st_mtime, UTC), True
+                continue
+            with os.scandir(self._folder / shard) as entries:
+                for entry in entries:
+                    written_at = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
+                    yield entry.name.removesuffix(_PART), written_at, not entry.name.endswith(_PART)
+
+    def _folder_sync(self, shard: str) -> "_FolderSync":
+        with self._lock:
+            sync = self._syncs.get(shard)
+            if sync is None:
+                folder = self._folder / shard
+                if not folder.is_dir():
+                    folder.mkdir(mode=0o700)
+                    _fsync_folder(self._folder)
+                sync = self._syncs[shard] = _FolderSync(folder)
+            return sync
+
+
+class _FileUpload:
+    """One file being written."""
+
+    def __init__(self, path: Path, folder: "_FolderSync") -> None:
+        self._path, self._folder = path, folder
+        self._part = path.with_name(path.name + _PART)
+        try:
+            self._fd = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    def write(self, data: memoryview | bytes) -> None:
+        """Append all of `data`."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    def finish(self) -> None:
+        """Fsync the file, rename it into place, fsync the folder."""
+        try:
+            os.fsync(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+            # A crash here leaves the whole file under its .part name; no row names it.
+            if self._path.exists():
+                raise FileExistsError(errno.EEXIST, "name in use")
+            os.rename(self._part, self._path)
+            # A crash here may lose the new name; no row names it yet.
+            self._folder.sync()
+        except OSError as error:
+            self.abort()
+            raise _unavailable(error) from error
+
+    def abort(self) -> None:
+        """Drop the part file."""
+        with suppress(OSError):
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+            self._part.unlink(missing_ok=True)
+
+
+class _FileReader:
+    """One file open for reading."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.size = os.fstat(fd).st_size
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` from `offset`."""
+        done = 0
+        while done < len(buffer):
+            try:
+                count = os.preadv(self._fd, [buffer[done:]], offset + done)
+            except OSError as error:
+                raise _unavailable(error) from error
+            if count == 0:
+                raise IntegrityError("object-short")
+            done += count
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class _FolderSync:
+    """Shares one folder's fsync among all who wait for one: whoever asks while one runs is served by the next."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._gate = threading.Lock()
+        self._asked = 0
+        self._done = 0
+
+    def sync(self) -> None:
+        """Return when an fsync that began after this call has ended."""
+        with self._lock:
+            self._asked += 1
+            mine = self._asked
+        with self._gate:
+            if self._done >= mine:
+                return
+            with self._lock:
+                covers = self._asked
+            _fsync_folder(self._folder)
+            self._done = covers
+
+
+def _fsync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _unavailable(error: OSError) -> UnavailableError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UnavailableError("disk-full")
+    return UnavailableError("store-failed", reason=errno.errorcode.get(error.errno or 0, "unknown"))

@@ -1,0 +1,74 @@
+"""Records, their sealed objects, and the tokens by which they are found again."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from vault.storage.tables.base import Base, Instant
+
+
+class RecordRow(Base):
+    """One record. All but the wrapped key, which changes on a re-wrap, follows from its deposit event."""
+
+    __tablename__ = "records"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            # Entries are written last, in one statement for the whole commit.
+            ["ledger_id", "entry_index"],
+            ["events.ledger_id", "events.entry_index"],
+            deferrable=True,
+            initially="DEFERRED",
+        ),
+        UniqueConstraint("ledger_id", "entry_index"),
+        CheckConstraint("status IN ('kept', 'quarantined')", name="status"),
+        CheckConstraint("started_at < ended_at", name="times"),
+        Index("ix_records_class", "contract_id", "class_id", "ended_at", "id"),
+        Index("ix_records_bucket", "bucket_id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)  # UUIDv7, chosen by the depositor
+    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"))
+    class_id: Mapped[str] = mapped_column(String(64))
+    bucket_id: Mapped[str] = mapped_column(ForeignKey("buckets.id"))
+    ledger_id: Mapped[str] = mapped_column(String(64))
+    entry_index: Mapped[int]
+    status: Mapped[str] = mapped_column(String(12))
+    started_at: Mapped[datetime | None] = mapped_column(Instant)
+    ended_at: Mapped[datetime] = mapped_column(Instant)  # exclusive
+    trigger_date: Mapped[date]  # JST, of the last recorded instant
+    site: Mapped[str | None] = mapped_column(String(64))
+    station: Mapped[str] = mapped_column(String(64))  # who deposited: "person:1001" or a station's name
+    sequence: Mapped[int | None]  # the station's own number
+    title_code: Mapped[str | None] = mapped_column(String(64))
+    deposited_at: Mapped[datetime] = mapped_column(Instant)
+    envelope_id: Mapped[str] = mapped_column(ForeignKey("envelopes.id"))
+    wrapped_key: Mapped[bytes] = mapped_column(LargeBinary)  # the data key, AES-KWP under the envelope's key
+    sealed_metadata: Mapped[bytes] = mapped_column(LargeBinary)  # nonce and AES-256-GCM under the data key
+    is_indexed: Mapped[bool]  # false: taken while sealed, tokens come when the vault is opened
+
+
+class ObjectRow(Base):
+    """One sealed object of a record, as it stands in every store that holds a copy."""
+
+    __tablename__ = "objects"
+    __table_args__ = (UniqueConstraint("name"),)
+
+    record_id: Mapped[str] = mapped_column(ForeignKey("records.id"), primary_key=True)
+    component: Mapped[str] = mapped_column(String(32), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(32))
+    media_type: Mapped[str] = mapped_column(String(64))
+    content_bytes: Mapped[int]
+    sealed_bytes: Mapped[int]
+    sealed_blake3: Mapped[bytes] = mapped_column(LargeBinary)
+    copies: Mapped[int]
+
+
+class IndexTokenRow(Base):
+    """HMAC of a searchable value under the bucket's index key."""
+
+    __tablename__ = "index_tokens"
+
+    token: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)  # 16 bytes
+    record_id: Mapped[str] = mapped_column(ForeignKey("records.id"), primary_key=True)
