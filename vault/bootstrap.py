@@ -12,7 +12,9 @@ from pathlib import Path
 
 from sqlalchemy import Engine, select
 
-from vault.errors import ConflictError, IntegrityError, KuraError, RefusedError, SealedError
+from vault.errors import ConflictError, RefusedError, SealedError
+from vault.evidence.verdict import Report, Verdict
+from vault.evidence.verify import VaultFiles, verify
 from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
 from vault.keys.file_keystore import FileKeyStore
 from vault.ledger.guard import Guard
@@ -23,6 +25,7 @@ from vault.records.founding import adopted_policy
 from vault.records.ground import Clock, Contract, Ground
 from vault.records.intake.pdf_pool import PdfPool
 from vault.records.vault import Vault
+from vault.sealing.bucket_secrets import BucketSecrets
 from vault.settings import KeySettings, Settings, VaultSettings, read_settings, write_settings
 from vault.storage.database import create_database, migrate, open_database
 from vault.storage.filesystem import FilesystemStore
@@ -115,6 +118,46 @@ def auto_custodian(folder: Path, settings: Settings) -> CustodianSecret | None:
     return None
 
 
+def verify_vault(
+    folder: Path, custodian: CustodianSecret | None, *, keyless: bool = False, report: Report = lambda *_: None
+) -> Verdict:
+    """Verify a vault's folder from its files, changing nothing.
+
+    Args:
+        folder: the vault's folder, or a copy of it.
+        custodian: the custodians' secret; a trial vault's own where None.
+        keyless: open nothing, and claim less.
+        report: told of progress.
+
+    Raises:
+        SealedError: there is no secret to open it with, and `keyless` was not asked for.
+        KuraError: the folder cannot be opened at all.
+    """
+    settings = read_settings(folder)
+    keys = None
+    if not keyless:
+        keys = FileKeyStore(folder / KEY_FILE, settings.keys.epoch_dir, read_only=True)
+        custodian = custodian or auto_custodian(folder, settings)
+        if custodian is None:
+            raise SealedError("vault-sealed")
+        keys.unseal(custodian)
+    engine = open_database(folder / DATABASE, read_only=True)
+    try:
+        files = VaultFiles(
+            vault_id=settings.vault.id,
+            engine=engine,
+            logs=load_logs(engine, keys),
+            guard=Guard(settings.keys.epoch_dir),
+            ledgers=folder / "ledgers",
+            stores=open_stores(folder, settings),
+            keys=keys,
+            secrets=None if keys is None else BucketSecrets(keys, now_utc),
+        )
+        return verify(files, report)
+    finally:
+        engine.dispose()
+
+
 def open_stores(folder: Path, settings: Settings) -> list[FilesystemStore]:
     """Open the object stores; a missing folder is an error, not an empty store."""
     return [FilesystemStore(folder / store, settings.vault.id) for store in settings.storage.stores]
@@ -127,8 +170,8 @@ def load_contracts(engine: Engine) -> dict[str, Contract]:
     return {row.id: Contract(row.id, row.ledger_id, adopted_policy(row.policy, row.id)) for row in rows}
 
 
-def load_logs(engine: Engine, keys: FileKeyStore) -> list[Log]:
-    """Take up every ledger; reads O(log n) of each."""
+def load_logs(engine: Engine, keys: FileKeyStore | None) -> list[Log]:
+    """Take up every ledger; reads O(log n) of each. Without keys they sign nothing."""
     names = [column.key for column in LedgerRow.__mapper__.column_attrs]
     with engine.connect() as connection:
         rows = connection.execute(select(*(getattr(LedgerRow, name) for name in names))).mappings().all()
@@ -189,8 +232,13 @@ def _lock(folder: Path) -> int:
     return fd
 
 
-def _signer(keys: FileKeyStore, key_id: str) -> Callable[[bytes], bytes]:
-    return lambda message: keys.sign(key_id, message)
+def _signer(keys: FileKeyStore | None, key_id: str) -> Callable[[bytes], bytes]:
+    def sign(message: bytes) -> bytes:
+        if keys is None:
+            raise SealedError("vault-sealed")
+        return keys.sign(key_id, message)
+
+    return sign
 
 
 def _write_secret(path: Path, secret: str) -> None:
@@ -201,5 +249,7 @@ def _write_secret(path: Path, secret: str) -> None:
 
 def _host() -> str:
     """This machine's name, as part of an origin."""
-    name = "".join(character for character in socket.gethostname().lower() if character.isascii() and character.isalnum())
+    name = "".join(
+        character for character in socket.gethostname().lower() if character.isascii() and character.isalnum()
+    )
     return f"kura.{name or 'local'}"

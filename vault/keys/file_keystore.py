@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.keywrap import (
     aes_key_wrap_with_padding,
 )
 
-from vault.errors import IntegrityError, NotFoundError, RefusedError, SealedError
+from vault.errors import IntegrityError, KuraError, NotFoundError, RefusedError, SealedError
 from vault.keys.custodian import SALT_BYTES, SCRYPT_LOG2_N, CustodianParameters, CustodianSecret
 from vault.keys.epoch import SECRET_BYTES, Epoch
 from vault.keys.key_disk import KeyDisk, StoredKeys
@@ -98,8 +98,12 @@ class FileKeyStore:
         secret = custodian.derive(parameters)  # takes long on purpose: not under the lock, so that signing goes on
         with self._lock, self._disk.reading() as stored:
             self._settle(stored)
-            self._header.require(secret)
-            opening = stored.file.open_opening(secret, stored.epoch.secret)
+            try:
+                self._header.require(secret)
+                opening = stored.file.open_opening(secret, stored.epoch.secret)
+            except KuraError:
+                wipe(secret)
+                raise
             self.seal()
             self._opening, self._custodian = opening, secret
 

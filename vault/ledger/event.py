@@ -21,7 +21,7 @@ VERSION = 1
 MAX_ENTRY_BYTES = 65_535  # C2SP tlog-tiles: an entry's length is a uint16
 SALT_BYTES = 32
 
-Json: TypeAlias = "None | bool | int | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
 class EventKind(StrEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, LargeBinary, cast, insert, select, update
 
 from vault.errors import NotFoundError
 from vault.ledger.checkpoint import Checkpoint, sign_checkpoint
@@ -39,7 +39,7 @@ class Log:
         self.is_open = row.state == "open"
         self._engine = engine
         self._sign = sign
-        self._tree = GrowingTree(CompactRange.decode(row.size, row.compact_range), self._read_stored)
+        self._tree = GrowingTree(CompactRange.decode(row.size, row.compact_range), self.read_stored)
 
     @property
     def size(self) -> int:
@@ -88,7 +88,9 @@ class Log:
         Raises:
             NotFoundError: there is no such entry.
         """
-        entry = connection.scalar(select(EventRow.entry).where(EventRow.ledger_id == self.id, EventRow.entry_index == index))
+        entry = connection.scalar(
+            select(EventRow.entry).where(EventRow.ledger_id == self.id, EventRow.entry_index == index)
+        )
         covering = connection.execute(
             select(CheckpointRow.size, CheckpointRow.note)
             .where(CheckpointRow.ledger_id == self.id, CheckpointRow.size > index)
@@ -119,10 +121,12 @@ class Log:
                 connection.execute(
                     update(TileRow)
                     .where(*(getattr(TileRow, name) == value for name, value in tile.items()))
-                    .values(hashes=TileRow.hashes.op("||")(digest))
+                    # Without the cast SQLite makes a text of two joined blobs.
+                    .values(hashes=cast(TileRow.hashes.op("||")(digest), LargeBinary))
                 )
 
-    def _read_stored(self, level: int, index: int) -> bytes:
+    def read_stored(self, level: int, index: int) -> bytes:
+        """Give the root of a complete subtree from rows."""
         tile_level, tile_index, inner_level, inner_index = tile_of_subtree(level, index)
         with self._engine.connect() as connection:
             if tile_level > 0:

@@ -4,7 +4,6 @@ Tiles are written before the checkpoint that needs them, so that whoever reads t
 crash leaves the older checkpoint with its tiles. Entry bundles are not published: exports carry the entries.
 """
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -39,4 +38,4 @@ def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     fresh.write_bytes(data)
-    os.rename(fresh, path)
+    fresh.rename(path)

@@ -1,4 +1,4 @@
-"""Which bucket a record goes to; making buckets ahead, with their event; opening them, for a minute at most.
+"""Which bucket a record goes to, and making buckets ahead, with their event.
 
 Order of making (a crash after each step leaves nothing that hurts): disposal keys durable in the key store – keys
 without a row, swept at the next opening; then rows and event in one transaction. The first wrap comes after that.
@@ -6,8 +6,7 @@ without a row, swept at the next opening; then rows and event in one transaction
 
 import os
 import secrets
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, insert, select
@@ -19,13 +18,12 @@ from vault.ledger.event import Event, EventKind
 from vault.ledger.sequencer import Transaction
 from vault.people.actor import VAULT
 from vault.records.ground import Contract, Ground
-from vault.sealing.bucket import BucketId, OpenBucket, check_public_half, describe, new_bucket, open_bucket
+from vault.sealing.bucket import BucketId, check_public_half, describe, new_bucket
+from vault.sealing.bucket_secrets import BUCKET_COLUMNS, BucketSecrets
 from vault.sealing.envelope import Envelope
 from vault.storage.tables import BucketRow, EnvelopeRow
 
 _BUCKETS_PER_EVENT = 150  # about 330 bytes each; an entry holds 65,535
-_OPEN_FOR = timedelta(minutes=1)  # design, section 5: unwrapped keys are cached for a minute at most
-_COLUMNS = tuple(column.key for column in BucketRow.__mapper__.column_attrs)
 
 
 def scope_of(record_class: RecordClass, ended_at: datetime, today: date) -> str:
@@ -46,14 +44,13 @@ def scope_of(record_class: RecordClass, ended_at: datetime, today: date) -> str:
 
 
 class Buckets:
-    """The open buckets of a vault: public halves while it is sealed, secret ones while it is open."""
+    """The buckets that take new records. `secrets` opens them."""
 
     def __init__(self, ground: Ground) -> None:
         """Begin with nothing cached."""
         self._ground = ground
         self._rows: dict[BucketId, BucketRow] = {}
-        self._open: dict[str, tuple[datetime, OpenBucket]] = {}
-        self._lock = threading.Lock()
+        self.secrets = BucketSecrets(ground.keys, ground.clock)
 
     def find(self, which: BucketId) -> BucketRow:
         """Give the open bucket for new records, its public half vouched for; make it where the vault is open.
@@ -92,31 +89,6 @@ class Buckets:
                 self._write(contract_id, pairs)
             return len(missing)
 
-    def opened(self, row: BucketRow) -> OpenBucket:
-        """Give a bucket's secret halves.
-
-        Raises:
-            SealedError: the vault is sealed.
-        """
-        now = self._ground.clock()
-        with self._lock:
-            found = self._open.get(row.id)
-            if found is not None and not self._ground.keys.is_sealed and now - found[0] < _OPEN_FOR:
-                return found[1]
-            opened = open_bucket(row, self._ground.keys)
-            self._open[row.id] = now, opened
-            return opened
-
-    def by_id(self, connection: Connection, bucket_ids: Iterable[str]) -> Mapping[str, BucketRow]:
-        """Read bucket rows by id."""
-        query = select(*(getattr(BucketRow, name) for name in _COLUMNS)).where(BucketRow.id.in_(list(bucket_ids)))
-        return {row.id: BucketRow(**row._mapping) for row in connection.execute(query)}  # noqa: SLF001 - SQLAlchemy's
-
-    def forget(self) -> None:
-        """Drop every secret half: the vault is being sealed."""
-        with self._lock:
-            self._open.clear()
-
     def _load(self, which: BucketId) -> BucketRow | None:
         with self._ground.engine.connect() as connection:
             row = _select(connection, which)
@@ -134,7 +106,7 @@ class Buckets:
         ]
 
         def change(transaction: Transaction) -> None:
-            values = [{name: getattr(row, name) for name in _COLUMNS} for row in rows]
+            values = [{name: getattr(row, name) for name in BUCKET_COLUMNS} for row in rows]
             transaction.connection.execute(insert(BucketRow), values)
             for first in range(0, len(rows), _BUCKETS_PER_EVENT):
                 body = {"buckets": [describe(row) for row in rows[first : first + _BUCKETS_PER_EVENT]]}
@@ -158,9 +130,7 @@ def envelope_for(transaction: Transaction, row: BucketRow) -> Envelope:
         raise RefusedError("bucket-closed", record_class=row.class_id, scope=row.scope)
     envelope = Envelope(secrets.token_hex(16), row.id, os.urandom(32))
     sealed = envelope.seal(row.public_key)
-    transaction.connection.execute(
-        insert(EnvelopeRow), [{"id": envelope.id, "bucket_id": row.id, "sealed": sealed}]
-    )
+    transaction.connection.execute(insert(EnvelopeRow), [{"id": envelope.id, "bucket_id": row.id, "sealed": sealed}])
     transaction.memo["envelope", row.id] = envelope
     return envelope
 
@@ -178,11 +148,15 @@ def wanted_ahead(contract: Contract, today: date, days_ahead: int) -> list[Bucke
 
 
 def _select(connection: Connection, which: BucketId) -> BucketRow | None:
-    row = connection.execute(
-        select(*(getattr(BucketRow, name) for name in _COLUMNS))
-        .where(BucketRow.contract_id == which.contract_id, BucketRow.class_id == which.class_id)
-        .where(BucketRow.scope == which.scope, BucketRow.state == "open")
-        .order_by(BucketRow.generation.desc())
-        .limit(1)
-    ).first()
-    return None if row is None else BucketRow(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way
+    row = (
+        connection.execute(
+            select(*(getattr(BucketRow, name) for name in BUCKET_COLUMNS))
+            .where(BucketRow.contract_id == which.contract_id, BucketRow.class_id == which.class_id)
+            .where(BucketRow.scope == which.scope, BucketRow.state == "open")
+            .order_by(BucketRow.generation.desc())
+            .limit(1)
+        )
+        .mappings()
+        .first()
+    )
+    return None if row is None else BucketRow(**row)

@@ -55,7 +55,7 @@ class _Buffers:
         return value
 
 
-def seal_content(  # noqa: PLR0913 - each is a different thing, and all are needed
+def seal_content(
     source: Source,
     record_class: RecordClass,
     data_key: bytes,
@@ -80,14 +80,18 @@ def seal_content(  # noqa: PLR0913 - each is a different thing, and all are need
     try:
         uploads.extend(store.upload(name) for store in stores[: record_class.copies])
         stream = _Stream(source, record_class, check, uploads)
-        stream.seal(SegmentSealer(
-            data_key, associated_data, os.urandom(SALT_BYTES), os.urandom(NONCE_PREFIX_BYTES), OBJECT_LAYOUT
-        ), buffers, count)
+        stream.seal(
+            SegmentSealer(
+                data_key, associated_data, os.urandom(SALT_BYTES), os.urandom(NONCE_PREFIX_BYTES), OBJECT_LAYOUT
+            ),
+            buffers,
+            count,
+        )
         source.finish()
         check.begin()
         flaw = _finish(uploads, check, record_class)
     except BaseException:
-        check.cancel()
+        check.abort()
         drop(name, uploads, stores)
         raise
     return SealedContent(

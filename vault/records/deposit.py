@@ -138,8 +138,9 @@ class Deposits:
         """
         with self._ground.engine.connect() as connection:
             row = connection.execute(
-                select(RecordRow.ledger_id, RecordRow.entry_index)
-                .where(RecordRow.id == record_id, RecordRow.contract_id == contract_id)
+                select(RecordRow.ledger_id, RecordRow.entry_index).where(
+                    RecordRow.id == record_id, RecordRow.contract_id == contract_id
+                )
             ).first()
             if row is None:
                 raise NotFoundError("record-unknown")
@@ -151,7 +152,7 @@ class Deposits:
             return None, False
         if request.subject_key is None:
             return None, True
-        index_key = self._buckets.opened(bucket).index_key
+        index_key = self._buckets.secrets.opened(bucket).index_key
         return index_token(index_key, SUBJECT_KEY, request.subject_key), True
 
     def _write(self, transaction: Transaction, prepared: Sequence[Prepared]) -> list[bool]:
@@ -221,9 +222,7 @@ class Deposits:
         except KuraError as error:
             return error
 
-    def _existing(
-        self, actor: Actor, contract: Contract, request: DepositRequest, source: Source
-    ) -> Deposited | None:
+    def _existing(self, actor: Actor, contract: Contract, request: DepositRequest, source: Source) -> Deposited | None:
         with self._ground.engine.connect() as connection:
             if connection.scalar(select(RecordRow.id).where(RecordRow.id == request.id)) is None:
                 return None
@@ -243,7 +242,7 @@ class Deposits:
                 raise ConflictError("record-id-taken")
             metadata = None
             if digest is not None:
-                metadata = opener_for(connection, self._buckets, [record]).open(record).metadata
+                metadata = opener_for(connection, self._buckets.secrets, [record]).open(record).metadata
                 if metadata.digest != digest or metadata.fields != metadata_of(request):
                     raise ConflictError("record-id-taken")
             receipt = self._ground.sequencer.log(values["ledger_id"]).receipt(connection, values["entry_index"])

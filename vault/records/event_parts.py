@@ -18,7 +18,7 @@ from vault.sealing.small import EVENT_PART, open_small, seal_small
 from vault.storage.tables import BucketRow, EventPartRow
 
 
-def append_with_part(  # noqa: PLR0913 - each is a different thing, and all are needed
+def append_with_part(
     ground: Ground,
     buckets: Buckets,
     contract: Contract,

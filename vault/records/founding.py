@@ -72,7 +72,7 @@ def open_operator_ledger(ground: Ground, guard: Guard, origin: str) -> None:
     ground.sequencer.run(change)
 
 
-def open_contract(  # noqa: PLR0913 - each is a different thing, and all are needed
+def open_contract(
     ground: Ground, buckets: Buckets, guard: Guard, origin: str, policy_text: str, people: Sequence[NewPerson]
 ) -> Contract:
     """Begin a contract: its ledger, whose genesis event names policy and founders; its buckets; its founders.

@@ -21,12 +21,11 @@ def index_pending(ground: Ground, buckets: Buckets) -> int:
         tokens: list[dict[str, Any]] = []
         with ground.engine.connect() as connection:
             records = read_records(connection, ids)
-            opener = opener_for(connection, buckets, records.values())
-            rows = buckets.by_id(connection, {record.bucket_id for record in records.values()})
+            opener = opener_for(connection, buckets.secrets, records.values())
         for record in records.values():
             subject_key = opener.open(record).metadata.fields.get(SUBJECT_KEY)
             if subject_key is not None:
-                index_key = buckets.opened(rows[record.values["bucket_id"]]).index_key
+                index_key = buckets.secrets.opened(opener.bucket(record)).index_key
                 token = index_token(index_key, SUBJECT_KEY, subject_key)
                 tokens.append({"token": token, "record_id": record.values["id"]})
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from vault.records.buckets import Buckets
 from vault.records.deposit_event import OBJECT_COLUMNS, RECORD_COLUMNS
 from vault.records.metadata import Metadata
+from vault.sealing.bucket_secrets import BucketSecrets, bucket_rows
 from vault.sealing.envelope import Envelope
 from vault.storage.tables import BucketRow, EnvelopeRow, ObjectRow, RecordRow
 
@@ -56,9 +56,9 @@ def read_records(connection: Connection, record_ids: Iterable[str]) -> dict[str,
 class Opener:
     """Opens records; keeps the last envelopes, for a bulk reading has many records in one. For one thread."""
 
-    def __init__(self, buckets: Buckets, rows: Mapping[str, BucketRow]) -> None:
+    def __init__(self, secrets: BucketSecrets, rows: Mapping[str, BucketRow]) -> None:
         """Open with these bucket rows."""
-        self._buckets = buckets
+        self._secrets = secrets
         self._rows = rows
         self._envelopes: OrderedDict[str, Envelope] = OrderedDict()
 
@@ -76,10 +76,14 @@ class Opener:
             data_key, Metadata.open(data_key, values["contract_id"], values["id"], values["sealed_metadata"])
         )
 
+    def bucket(self, record: StoredRecord) -> BucketRow:
+        """Give the bucket that a record's envelope is sealed to."""
+        return self._rows[record.bucket_id]
+
     def _envelope(self, envelope_id: str, record: StoredRecord) -> Envelope:
         found = self._envelopes.get(envelope_id)
         if found is None:
-            private_key = self._buckets.opened(self._rows[record.bucket_id]).private_key
+            private_key = self._secrets.opened(self._rows[record.bucket_id]).private_key
             found = Envelope.open(envelope_id, record.bucket_id, record.envelope, private_key)
             self._envelopes[envelope_id] = found
             if len(self._envelopes) > _ENVELOPES_CACHED:
@@ -87,6 +91,6 @@ class Opener:
         return found
 
 
-def opener_for(connection: Connection, buckets: Buckets, records: Iterable[StoredRecord]) -> Opener:
+def opener_for(connection: Connection, secrets: BucketSecrets, records: Iterable[StoredRecord]) -> Opener:
     """Make an opener that has the bucket rows these records need."""
-    return Opener(buckets, buckets.by_id(connection, {record.bucket_id for record in records}))
+    return Opener(secrets, bucket_rows(connection, {record.bucket_id for record in records}))

@@ -88,6 +88,8 @@ def _without_row(ground: Ground, found: list[Orphan]) -> list[Orphan]:
 def _last_recovery(ground: Ground) -> datetime | None:
     """When a ledger of this vault was last recovered: a recovered ledger begins with that event."""
     with ground.engine.connect() as connection:
-        first = select(EventRow.entry).join(LedgerRow, LedgerRow.id == EventRow.ledger_id).where(EventRow.entry_index == 0)
+        first = (
+            select(EventRow.entry).join(LedgerRow, LedgerRow.id == EventRow.ledger_id).where(EventRow.entry_index == 0)
+        )
         events = [decode_entry(entry).event for entry in connection.scalars(first)]
     return max((event.at for event in events if event.kind is EventKind.LEDGER_RECOVERED), default=None)

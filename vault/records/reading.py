@@ -117,9 +117,7 @@ class Readings:
         [reading] = self.read_many(actor, contract_id, [record_id], purpose)
         return reading
 
-    def read_many(
-        self, actor: Actor, contract_id: str, record_ids: Sequence[str], purpose: Purpose
-    ) -> list[Reading]:
+    def read_many(self, actor: Actor, contract_id: str, record_ids: Sequence[str], purpose: Purpose) -> list[Reading]:
         """Log the reading of many records under events that name them, then give them in order; errors as `read`."""
         if self._ground.keys.is_sealed:
             raise SealedError("vault-sealed")
@@ -127,7 +125,7 @@ class Readings:
         with self._ground.engine.connect() as connection:
             records = read_records(connection, record_ids)
             found = [records.get(record_id) for record_id in record_ids]
-            opener = opener_for(connection, self._buckets, records.values())
+            opener = opener_for(connection, self._buckets.secrets, records.values())
         for record in found:
             self._allow(actor, contract, record, purpose)
         whole = [record for record in found if record is not None]

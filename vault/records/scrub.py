@@ -69,7 +69,7 @@ def scrub(
 def _check(ground: Ground, buckets: Buckets, ids: list[str]) -> list[tuple[str, int, bool]]:
     with ground.engine.connect() as connection:
         records = read_records(connection, ids)
-        opener = opener_for(connection, buckets, records.values())
+        opener = opener_for(connection, buckets.secrets, records.values())
     results = []
     for record_id, record in records.items():
         try:
@@ -133,4 +133,3 @@ def _finish(
         transaction.connection.execute(delete(ScrubRow).where(ScrubRow.contract_id == contract_id))
 
     ground.sequencer.run(change)
-

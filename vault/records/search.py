@@ -18,6 +18,7 @@ from vault.people.authority import Act, require
 from vault.records.buckets import Buckets
 from vault.records.event_parts import append_with_part
 from vault.records.ground import Contract, Ground
+from vault.sealing.bucket_secrets import bucket_rows
 from vault.sealing.index_token import SUBJECT_KEY, index_token
 from vault.storage.tables import BucketRow, IndexTokenRow, ObjectRow, RecordRow
 
@@ -82,7 +83,7 @@ class Searches:
         class_ids = _allowed(actor, contract, query.class_ids)
         with self._ground.engine.connect() as connection:
             page = self._page(connection, contract_id, class_ids, query)
-        body: dict[str, Json] = {"classes": class_ids, "found": len(page.records)} | _codes(query)
+        body: dict[str, Json] = {"classes": class_ids, "found": len(page.records), **_codes(query)}
         part = {SUBJECT_KEY: query.subject_key} if query.subject_key is not None else None
         append_with_part(self._ground, self._buckets, contract, EventKind.RECORDS_SEARCHED, actor, body, part)
         return page
@@ -114,8 +115,10 @@ class Searches:
                 BucketRow.state.in_(("open", "closed")),
             )
         ).all()
-        rows = self._buckets.by_id(connection, live)
-        return [index_token(self._buckets.opened(row).index_key, SUBJECT_KEY, subject_key) for row in rows.values()]
+        rows = bucket_rows(connection, live)
+        return [
+            index_token(self._buckets.secrets.opened(row).index_key, SUBJECT_KEY, subject_key) for row in rows.values()
+        ]
 
 
 def _allowed(actor: Actor, contract: Contract, asked: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Where a deposit's bytes come from: an open file, or anything that fills a buffer."""
 
 import os
+import stat
 from typing import Protocol
 
 from vault.errors import RefusedError, UnavailableError
@@ -31,7 +32,7 @@ class FileSource:
         self._fd = fd
         self._before = os.fstat(fd)
         self._position = 0
-        if not os.path.isfile(fd):
+        if not stat.S_ISREG(self._before.st_mode):
             raise RefusedError("source-not-a-file")
 
     def read_into(self, buffer: memoryview) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from sqlalchemy import select
+
 from vault.errors import IntegrityError, KuraError, SealedError
 from vault.keys.custodian import CustodianSecret
 from vault.ledger.checkpoint import open_checkpoint
@@ -11,10 +13,9 @@ from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.publish import publish
 from vault.ledger.rollback import newest_known, require_not_behind
-from vault.ledger.sequencer import Transaction
 from vault.people.actor import VAULT, Actor
-from vault.people.persons import NewPerson, actor_of
 from vault.people.authority import Act, require
+from vault.people.persons import NewPerson, actor_of
 from vault.records.buckets import Buckets, wanted_ahead
 from vault.records.deposit import Deposits
 from vault.records.founding import grant_role, open_contract, open_operator_ledger
@@ -24,7 +25,6 @@ from vault.records.reading import Readings
 from vault.records.recovery import Suspect, recover_ledger
 from vault.records.search import Searches
 from vault.storage.tables import BucketRow
-from sqlalchemy import select
 
 
 class Vault:
@@ -77,9 +77,7 @@ class Vault:
         self._compare_keys()
         if was_sealed:
             event = Event(EventKind.VAULT_UNSEALED, self.ground.clock(), actor.name, {})
-            self.ground.sequencer.run(
-                lambda transaction: transaction.append(self.ground.operator_ledger_id, event)
-            )
+            self.ground.sequencer.run(lambda transaction: transaction.append(self.ground.operator_ledger_id, event))
         self.buckets.make(
             which
             for contract in self.ground.contracts.values()
@@ -90,7 +88,7 @@ class Vault:
     def seal(self) -> None:
         """Close the vault: it goes on taking deposits."""
         self.ground.keys.seal()
-        self.buckets.forget()
+        self.buckets.secrets.forget()
 
     def actor(self, number: str, user_id: int | None = None) -> Actor:
         """Take up a person by number."""
@@ -187,9 +185,9 @@ class Vault:
         keys = self.ground.keys
         with self.ground.engine.connect() as connection:
             live: Mapping[str, str] = dict(
-                connection.execute(
-                    select(BucketRow.key_id, BucketRow.id).where(BucketRow.state != "destroyed")
-                ).tuples().all()
+                connection.execute(select(BucketRow.key_id, BucketRow.id).where(BucketRow.state != "destroyed"))
+                .tuples()
+                .all()
             )
         missing = sorted(set(live) - keys.disposal_key_ids())
         if missing:
@@ -201,12 +199,3 @@ class Vault:
     def _has_recovered(self) -> bool:
         """Whether a ledger was ever recovered: then a key without a row may belong to a lost one."""
         return any(not log.is_open for log in self.ground.sequencer.logs())
-
-
-def append_operator_event(ground: Ground, event: Event) -> None:
-    """Append an event to the operator's ledger; durable on return."""
-
-    def change(transaction: Transaction) -> None:
-        transaction.append(ground.operator_ledger_id, event)
-
-    ground.sequencer.run(change)

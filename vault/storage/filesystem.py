@@ -121,7 +121,7 @@ class _FileUpload:
             # A crash here leaves the whole file under its .part name; no row names it.
             if self._path.exists():
                 raise FileExistsError(errno.EEXIST, "name in use")
-            os.rename(self._part, self._path)
+            self._part.rename(self._path)
             # A crash here may lose the new name; no row names it yet.
             self._folder.sync()
         except OSError as error:

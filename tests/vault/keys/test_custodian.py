@@ -6,7 +6,7 @@ import os
 import pytest
 
 from vault.errors import RefusedError
-from vault.keys.custodian import CustodianSecret, PassphraseParameters, ShareParameters
+from vault.keys.custodian import CustodianParameters, CustodianSecret, PassphraseParameters, ShareParameters
 from vault.keys.shares import split_secret
 
 PARAMETERS = PassphraseParameters(salt=bytes(range(16)), log2_n=4)
@@ -47,7 +47,10 @@ def test_an_empty_passphrase_is_refused(passphrase: str) -> None:
 
 def test_a_store_of_shares_takes_no_passphrase_and_the_other_way_round() -> None:
     shares = CustodianSecret.from_shares([share.line() for share in split_secret(os.urandom(16), 2, 2)])
-    cases = [(CustodianSecret.from_passphrase("x"), ShareParameters(2, 2)), (shares, PARAMETERS)]
+    cases: list[tuple[CustodianSecret, CustodianParameters]] = [
+        (CustodianSecret.from_passphrase("x"), ShareParameters(2, 2)),
+        (shares, PARAMETERS),
+    ]
     for secret, parameters in cases:
         with pytest.raises(RefusedError) as caught:
             secret.derive(parameters)

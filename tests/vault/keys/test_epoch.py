@@ -49,8 +49,9 @@ def test_the_slot_of_an_epoch_is_found_beside_a_damaged_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "code"), [(bytearray(SLOT_BYTES), "key-file-outdated"), (bytearray(b"x" * SLOT_BYTES), "epoch-slot-damaged")]
-)  # fmt: skip
+    ("other", "code"),
+    [(bytearray(SLOT_BYTES), "key-file-outdated"), (bytearray(b"x" * SLOT_BYTES), "epoch-slot-damaged")],
+)
 def test_an_epoch_that_no_slot_holds_is_told_apart_from_damage(other: bytearray, code: str) -> None:
     with pytest.raises(IntegrityError) as caught:
         Slots((EPOCH.encode(), other)).find(6)

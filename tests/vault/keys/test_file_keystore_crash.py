@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,7 +74,7 @@ def interrupt_disk(
     calls: list[str] = []
 
     def interrupted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # stands for calls of every shape
             if name == "open" and not args[1] & os.O_CREAT:
                 return real(*args, **kwargs)
             calls.append(name)
@@ -103,8 +104,12 @@ def run_killed(number: int, how: How, work: Callable[[Callable[[object], None]],
     if child == 0:
         try:
             write = os.write  # the real one: acknowledging is no disk call
+
+            def acknowledge(fact: object) -> None:
+                write(writing, json.dumps(fact).encode() + b"\n")
+
             interrupt_disk(setattr, number, how, kill_this_process)
-            work(lambda fact: write(writing, json.dumps(fact).encode() + b"\n") and None)
+            work(acknowledge)
             os._exit(0)
         finally:
             os._exit(1)
@@ -144,7 +149,7 @@ def require_copy_is_worthless(world: World, copy: World, tmp_path: Path) -> None
 def test_a_day_s_work_killed_at_every_write_keeps_all_that_was_acknowledged(
     world: World, tmp_path: Path, how: How
 ) -> None:
-    def work(acknowledge: Callable[[object], None], here: World) -> None:
+    def work(here: World, acknowledge: Callable[[object], None]) -> None:
         store = here.opened()
         acknowledge({"created": store.create_disposal_keys(2)})
         acknowledge({"signer": store.create_signing_key()})
@@ -156,7 +161,7 @@ def test_a_day_s_work_killed_at_every_write_keeps_all_that_was_acknowledged(
     while not lived:
         number += 1
         here = world.copy(tmp_path / "here")
-        lived, facts = run_killed(number, how, lambda acknowledge, here=here: work(acknowledge, here))  # type: ignore[misc]  # bound now
+        lived, facts = run_killed(number, how, partial(work, here))
         store = require_whole(here)
         created = {key_id for fact in facts for key_id in fact.get("created", [])}
         signers = {fact["signer"] for fact in facts if "signer" in fact}
@@ -178,17 +183,22 @@ def test_a_day_s_work_killed_at_every_write_keeps_all_that_was_acknowledged(
 
 @pytest.mark.parametrize("how", ["before", "after", "torn"])
 def test_a_recovery_killed_at_every_write_is_finished_by_the_next(world: World, tmp_path: Path, how: How) -> None:
+    def destroy(store: FileKeyStore, _: object) -> None:
+        store.destroy([world.doomed], AT)
+
+    def recover(here: World, _: object) -> None:
+        here.opened().check()
+
     number, lived, second_kills = 0, False, 0
     while not lived:
         number += 1
         cut = world.copy(tmp_path / "cut")
-        store = cut.opened()
-        lived, _ = run_killed(number, how, lambda _, store=store, cut=cut: store.destroy([cut.doomed], AT))  # type: ignore[misc]  # bound now
+        lived, _ = run_killed(number, how, partial(destroy, cut.opened()))
         again, recovered = 0, False
         while not recovered:
             again += 1
             here = cut.copy(tmp_path / "here")
-            recovered, _ = run_killed(again, how, lambda _, here=here: here.opened().check())  # type: ignore[misc]  # bound now
+            recovered, _ = run_killed(again, how, partial(recover, here))
             second_kills += not recovered
             store = require_whole(here)
             assert (here.doomed in store.tombstones()) != (here.doomed in store.disposal_key_ids())
@@ -201,12 +211,14 @@ def test_a_recovery_killed_at_every_write_is_finished_by_the_next(world: World, 
 def test_a_change_of_custodians_killed_at_every_write_leaves_one_secret_that_opens(
     world: World, tmp_path: Path, how: How
 ) -> None:
+    def replace(store: FileKeyStore, _: object) -> None:
+        store.replace_custodian(OTHER_WORDS, scrypt_log2_n=4)
+
     number, lived = 0, False
     while not lived:
         number += 1
         here = world.copy(tmp_path / "here")
-        store = here.opened()
-        lived, _ = run_killed(number, how, lambda _, s=store: s.replace_custodian(OTHER_WORDS, scrypt_log2_n=4))  # type: ignore[misc]  # bound now
+        lived, _ = run_killed(number, how, partial(replace, here.opened()))
         try:
             here.opened()
         except RefusedError:
@@ -224,7 +236,7 @@ def test_a_failing_disk_seals_the_store_and_opening_it_again_recovers(
     def fail() -> None:
         raise OSError(5, "the disk gave up")
 
-    number, failed = 0, True
+    number, failed, code = 0, True, ""
     while failed:
         number += 1
         here = world.copy(tmp_path / "here")
@@ -235,8 +247,8 @@ def test_a_failing_disk_seals_the_store_and_opening_it_again_recovers(
                 store.destroy([here.doomed], AT)
                 failed = False
             except UnavailableError as error:
-                assert error.code == "key-store-write-failed"
-                assert store.is_sealed
+                code = error.code
+        assert store.is_sealed == failed
         assert store.sign(here.signer, b"head")  # a sealed vault goes on taking
         store.unseal(WORDS)
         store.destroy([here.doomed], AT)
@@ -244,6 +256,7 @@ def test_a_failing_disk_seals_the_store_and_opening_it_again_recovers(
         assert here.doomed in require_whole(here).tombstones()
         require_copy_is_worthless(here, world, tmp_path)
     assert number > 8
+    assert code == "key-store-write-failed"
 
 
 def test_a_failure_to_create_keys_leaves_all_of_them_or_none(
@@ -266,16 +279,15 @@ def test_a_failure_to_create_keys_leaves_all_of_them_or_none(
 
 @pytest.mark.parametrize("how", ["before", "after", "torn"])
 def test_a_cut_set_up_is_a_store_or_is_refused_but_never_an_unsafe_one(tmp_path: Path, how: How) -> None:
+    def create(key_file: Path, epochs: Path, _: object) -> None:
+        FileKeyStore.create(key_file, epochs, WORDS, scrypt_log2_n=4)
+
     number, lived = 0, False
     while not lived:
         number += 1
         folder = tmp_path / f"{number}"
         key_file, epochs = folder / "vault" / "keys", folder / "epochs"
-        lived, _ = run_killed(
-            number,
-            how,
-            lambda _, k=key_file, e=epochs: FileKeyStore.create(k, e, WORDS, scrypt_log2_n=4) and None,  # type: ignore[misc]  # bound now
-        )
+        lived, _ = run_killed(number, how, partial(create, key_file, epochs))
         if key_file.exists():
             store = FileKeyStore(key_file, epochs)
             store.unseal(WORDS)

@@ -80,7 +80,7 @@ def swap_value(field: str, value: object) -> Callable[[dict[str, object]], None]
     [
         swap_value("format", 2),
         swap_value("generation", 0),
-        swap_value("generation", True),
+        swap_value("generation", value=True),
         swap_value("epoch", "2"),
         swap_value("epoch", -1),
         swap_value("opening_bytes", None),

@@ -161,7 +161,7 @@ def test_segments_may_be_sealed_and_opened_in_any_order_by_several_threads() -> 
     sealer = SegmentSealer(KEY, b"object", SALT, PREFIX, layout)
     sealed = bytearray(total)
     sealed[:40] = sealer.header
-    order = random.Random(7).sample(range(count), count)  # noqa: S311  # an order, not a secret
+    order = random.Random(7).sample(range(count), count)
 
     def seal(index: int) -> int:
         start = layout.plain_offset(index)

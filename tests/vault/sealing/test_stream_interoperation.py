@@ -87,13 +87,13 @@ def tink_opened(sealed: bytes, layout: StreamLayout) -> bytes:
 @pytest.mark.parametrize("length_of", LENGTHS)
 def test_each_reads_what_the_other_wrote(layout: StreamLayout, length_of: Callable[[int, int], int]) -> None:
     length = length_of(layout.first_capacity, layout.capacity(1))
-    plaintext = random.Random(length).randbytes(length)  # noqa: S311  # bytes to seal, not a secret
+    plaintext = random.Random(length).randbytes(length)
     ours = ours_sealed(plaintext, layout)
     assert tink_opened(ours, layout) == plaintext
     theirs = tink_sealed(plaintext, layout)
     assert len(theirs) == len(ours)
     assert ours_range(theirs, layout, 0, length) == plaintext
-    ranges = random.Random(length)  # noqa: S311  # places to read, not secrets
+    ranges = random.Random(length)
     for _ in range(20):
         start, count = ranges.randint(0, length), ranges.randint(0, length)
         assert ours_range(theirs, layout, start, count) == plaintext[start : start + count]

@@ -5,6 +5,7 @@ Sources: ISO 32000-2, 7.5.2 (PDF); Multimedia Programming Interface 1.0 and EBU 
 """
 
 import codecs
+import re
 
 HEAD_BYTES = 4096  # more is not looked at
 
@@ -23,6 +24,7 @@ _SIGNATURES = {
 _OTHER_BRANDS = frozenset({b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis", b"M4A ", b"M4B ", b"qt  "})
 _UTF8_MARK = b"\xef\xbb\xbf"
 _NOT_IN_TEXT = frozenset(range(32)) - frozenset(b"\t\n\r\f") | {0x7F}
+_NOT_IN_WORDS = re.compile("[\x80-\x9f\uf8f0-\uf8f3]")  # what cp932 makes of bytes that Shift_JIS does not know
 _ENCODINGS = ("utf-8", "cp932")  # cp932 is Shift_JIS as Japanese offices write it
 
 
@@ -58,7 +60,7 @@ def _text_type(head: bytes) -> str:
 def _is_text(head: bytes, encoding: str) -> bool:
     """Say whether `head` is text; its last character may be cut."""
     try:
-        codecs.getincrementaldecoder(encoding)().decode(head, final=False)
+        text = codecs.getincrementaldecoder(encoding)().decode(head, final=False)
     except UnicodeDecodeError:
         return False
-    return True
+    return _NOT_IN_WORDS.search(text) is None

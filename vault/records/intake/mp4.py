@@ -9,7 +9,7 @@ from vault.records.intake.incremental import EndOfBytesError, Skip, Steps, Strea
 _HEADER_BYTES, _LONG_HEADER_BYTES = 8, 16
 _TO_THE_END, _LONG = 0, 1  # sizes that say something else
 _MIN_FTYP_BYTES = _HEADER_BYTES + 8  # major brand and version
-_MAX_BOXES = 1_000_000  # a file of empty boxes must not keep a thread busy
+_MAX_BOXES = 200_000  # a day of fragments of a second; a file of empty boxes must not keep a thread busy
 
 
 def mp4_check() -> StreamedCheck:

@@ -19,6 +19,9 @@ from pikepdf import AccessMode, Array, Dictionary, Object, Stream
 from vault.errors import RefusedError
 
 _ACTIVE = frozenset({"/JavaScript", "/Launch", "/ImportData", "/SubmitForm", "/GoToE", "/Rendition"})
+# Words of qpdf's warnings, which have no codes. Its other warnings are about carelessness of producers: a page without
+# resources, a wrong count. Those are let be: scanners and printers make such files, and every reader opens them.
+_DAMAGE = ("expected n n obj", "expected endstream", "non-dictionary object")
 _ACTING = frozenset({"/OpenAction", "/A", "/AA", "/AF", "/Subtype"})  # keys that may lead to the above
 _CARRYING = frozenset({"/FileAttachment", "/RichMedia", "/3D", "/Movie", "/Screen"})  # kinds of annotations
 
@@ -50,10 +53,9 @@ def _check(pdf: pikepdf.Pdf) -> None:
         raise RefusedError("pdf-encrypted")
     root = pdf.Root
     pages = [page.obj for page in pdf.pages]
+    _refuse_damage(pdf)
     if not pages:
         raise RefusedError("pdf-no-pages")
-    if _get(root.Pages, "/Count") != len(pages):  # qpdf passes over pages that it cannot read
-        raise RefusedError("pdf-malformed")
     _refuse_active_catalog(root)
     for page in pages:
         _require_contents(page)
@@ -62,6 +64,13 @@ def _check(pdf: pikepdf.Pdf) -> None:
             _refuse_active(annotation)
     for node in _tree(_get(root, "/Outlines"), ("/First", "/Next")):
         _refuse_active(node)
+    _refuse_damage(pdf)
+
+
+def _refuse_damage(pdf: pikepdf.Pdf) -> None:
+    """Refuse a PDF of which something read so far was not there: qpdf goes on without it and only warns."""
+    if any(sign in str(warning) for warning in pdf.get_warnings() for sign in _DAMAGE):
+        raise RefusedError("pdf-malformed")
 
 
 def _require_contents(page: Object) -> None:

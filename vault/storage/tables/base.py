@@ -12,7 +12,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant, stored as microseconds since 1970-01-01T00:00Z: it sorts, and is alike in every database."""
+    """An aware UTC instant, stored as microseconds since 1970-01-01T00:00Z: sorts, and alike in every database."""
 
     impl = BigInteger
     cache_ok = True

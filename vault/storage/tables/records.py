@@ -71,4 +71,4 @@ class IndexTokenRow(Base):
     __tablename__ = "index_tokens"
 
     token: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)  # 16 bytes
-    record_id: Mapped[str] = mapped_column(ForeignKey("records.id"), primary_key=True)
+    record_id: Mapped[str] = mapped_column(ForeignKey("records.id"), primary_key=True, index=True)

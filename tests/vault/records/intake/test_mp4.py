@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ def long_box(name: bytes, body: bytes = b"", size: int | None = None) -> bytes:
 def check(document: bytes, *cuts: int) -> None:
     checker = mp4_check()
     edges = [0, *sorted(cuts), len(document)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         checker.update(memoryview(document)[start:end])
     checker.begin()
     checker.finish()
@@ -70,9 +72,9 @@ def test_other_boxes_are_refused_however_they_are_cut(document: bytes, code: str
         assert (refused.value.code, refused.value.facts.get("reason")) == (code, reason)
 
 
-def test_a_million_empty_boxes_are_refused() -> None:
+def test_very_many_empty_boxes_are_refused() -> None:
     with pytest.raises(RefusedError) as refused:
-        check(FTYP + MOOV + MDAT + box(b"free") * 1_000_000)
+        check(FTYP + MOOV + MDAT + box(b"free") * 200_000)
     assert refused.value.facts == {"reason": "boxes"}
 
 

@@ -175,6 +175,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["record_id"], ["records.id"], name="fk_index_tokens_record_id"),
         sa.PrimaryKeyConstraint("token", "record_id", name="pk_index_tokens"),
     )
+    op.create_index("ix_index_tokens_record_id", "index_tokens", ["record_id"], unique=False)
     op.create_table(
         "objects",
         sa.Column("record_id", sa.String(length=36), nullable=False),

@@ -1,0 +1,178 @@
+"""Verification of a whole vault from its files: everything replayed, opened and compared. Changes nothing.
+
+1. The database is whole, of a known schema, with every reference kept.
+2. The key store and both epoch slots are whole, and every bucket has its key.
+3. Each ledger gives the roots of all its checkpoints, its tiles, its published files and the guard.
+4. Every row is what the events say it is.
+5. Every record opens, in every copy, to the bytes that were deposited.
+6. Every sealed part of an event opens to what the ledger committed to.
+A check that could not finish is a finding.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, func, select
+
+from vault.errors import IntegrityError, KuraError
+from vault.evidence.ledger_check import Replay, compare_known, compare_published, known_sizes
+from vault.evidence.parts_check import check_envelopes, check_parts
+from vault.evidence.records_check import RecordsCheck, is_deposit
+from vault.evidence.rows_check import EventRows
+from vault.evidence.verdict import Report, Verdict
+from vault.keys.keystore import KeyStore
+from vault.ledger.event import decode_entry
+from vault.ledger.guard import Guard
+from vault.ledger.log import Log
+from vault.sealing.bucket_secrets import BucketSecrets
+from vault.storage.database import require_current_schema
+from vault.storage.objects import ObjectStore, is_object_name
+from vault.storage.tables import LedgerRow, ObjectRow, RecordRow
+
+T = TypeVar("T")
+_RECORDS_PER_PAGE = 64
+_CHILDREN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class VaultFiles:
+    """A vault's parts, opened for reading only."""
+
+    vault_id: str
+    engine: Engine
+    logs: Sequence[Log]
+    guard: Guard
+    ledgers: Path  # folder of the published ledgers
+    stores: Sequence[ObjectStore]
+    keys: KeyStore | None  # None: keyless
+    secrets: BucketSecrets | None
+
+
+def verify(files: VaultFiles, report: Report) -> Verdict:
+    """Check everything; the verdict is sound only if every check came to its end with nothing found."""
+    verdict = Verdict()
+    stage = _Stage(verdict)
+    check = RecordsCheck(files.engine, files.stores, files.secrets)
+    with files.engine.connect() as connection:
+        stage.run("database", lambda: _check_database(connection))
+    if not verdict.is_sound:
+        return verdict
+    if files.keys is not None:
+        stage.run("keys/store", files.keys.check)
+    # Children are forked before any thread or connection of this check exists.
+    files.engine.dispose()
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(_CHILDREN, mp_context=context, initializer=_in_child, initargs=(check,)) as pool:
+        with files.engine.connect() as connection:
+            total = connection.scalar(select(func.count()).select_from(RecordRow)) or 0
+            pages = [pool.submit(_page_in_child, page) for page in _pages(connection)]
+            deposits = stage.run("ledgers", lambda: _check_ledgers(files, connection, verdict, report))
+            stage.run("stores", lambda: _check_stores(files, connection, verdict))
+            stage.run("envelopes", lambda: check_envelopes(connection, verdict))
+        for done, page in enumerate(pages, 1):
+            stage.run("records", lambda page=page: verdict.join(page.result()))  # type: ignore[misc]  # a default argument
+            report("records", min(done * _RECORDS_PER_PAGE, total), total)
+    if deposits != total:
+        verdict.found("records", IntegrityError("records-differ-in-number", events=deposits or 0, rows=total))
+    verdict.counts["records"] += total
+    return verdict
+
+
+_CHECK: RecordsCheck | None = None
+
+
+def _in_child(check: RecordsCheck) -> None:
+    global _CHECK  # noqa: PLW0603 - how a pool's initializer hands something to its tasks
+    _CHECK = check
+    check.engine.dispose(close=False)
+
+
+def _page_in_child(record_ids: Sequence[str]) -> Verdict:
+    if _CHECK is None:
+        raise IntegrityError("check-unfinished", reason="the child process was not initialized")
+    return _CHECK.page(record_ids)
+
+
+class _Stage:
+    """Runs checks; what keeps one from its end becomes a finding."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+
+    def run(self, what: str, check: Callable[[], T]) -> T | None:
+        try:
+            return check()
+        except KuraError as error:
+            self._verdict.found(what, error)
+        except Exception as error:  # noqa: BLE001 - a check that crashed is never a pass
+            self._verdict.found(what, IntegrityError("check-unfinished", reason=type(error).__name__))
+        return None
+
+
+def _check_database(connection: Connection) -> None:
+    require_current_schema(connection)
+    problems = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check").all()]
+    if problems != ["ok"]:
+        raise IntegrityError("database-damaged", count=len(problems))
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if broken:
+        raise IntegrityError("reference-broken", table=broken[0][0], count=len(broken))
+
+
+def _pages(connection: Connection) -> Iterator[list[str]]:
+    last = ""
+    while True:
+        query = select(RecordRow.id).where(RecordRow.id > last).order_by(RecordRow.id).limit(_RECORDS_PER_PAGE)
+        page = list(connection.scalars(query))
+        if not page:
+            return
+        yield page
+        last = page[-1]
+
+
+def _check_ledgers(files: VaultFiles, connection: Connection, verdict: Verdict, report: Report) -> int:
+    """Replay every ledger; give the number of deposits in all of them."""
+    deposits, said, commitments = 0, EventRows(), {}
+    roots: dict[str, dict[int, bytes]] = {}
+    known = {log.id: known_sizes(log, files.guard, files.ledgers / log.id, verdict) for log in files.logs}
+    names = [column.key for column in LedgerRow.__mapper__.column_attrs]
+    rows = connection.execute(select(*(getattr(LedgerRow, name) for name in names))).mappings().all()
+    by_id = {row["id"]: LedgerRow(**row) for row in rows}
+    for log in files.logs:
+        replay = Replay(connection, log, by_id[log.id], verdict)
+        sizes = {checkpoint.size for _, checkpoint in known[log.id]}
+        for index, entry in replay.entries(sizes, report):
+            if is_deposit(entry):
+                deposits += 1
+                continue
+            decoded = decode_entry(entry)
+            said.take(log.id, index, decoded.event)
+            if decoded.part is not None:
+                commitments[log.id, index] = decoded.part
+        roots[log.id] = replay.roots
+    for log in files.logs:
+        compare_known(log, known[log.id], roots[log.id], said.lost.get(log.id, {}), verdict)
+        published = [checkpoint for place, checkpoint in known[log.id] if place.endswith("/checkpoint")]
+        compare_published(log, files.ledgers / log.id, published[0].size if published else 0, verdict)
+    said.compare(connection, files.keys, verdict)
+    check_parts(connection, commitments, files.secrets, verdict)
+    return deposits
+
+
+def _check_stores(files: VaultFiles, connection: Connection, verdict: Verdict) -> None:
+    """Look for files that no row names: orphans of a crash are worth a note, for the sweep takes them."""
+    for store in files.stores:
+        orphans = foreign = 0
+        for name, _, _ in store.names():
+            if not is_object_name(files.vault_id, name):
+                foreign += 1
+            elif connection.scalar(select(ObjectRow.name).where(ObjectRow.name == name)) is None:
+                orphans += 1
+        if orphans:
+            verdict.notes.append(f"{store.label}: {orphans} objects without a row")
+        if foreign:
+            verdict.notes.append(f"{store.label}: {foreign} files that are not this vault's")
