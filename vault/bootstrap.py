@@ -5,14 +5,14 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, select
 
-from vault.errors import ConflictError, RefusedError, SealedError
+from vault.errors import ConflictError, IntegrityError, KuraError, RefusedError, SealedError
 from vault.evidence.verdict import Report, Verdict
 from vault.evidence.verify import VaultFiles, verify
 from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
@@ -130,32 +130,48 @@ def verify_vault(
         report: told of progress.
 
     Raises:
-        SealedError: there is no secret to open it with, and `keyless` was not asked for.
-        KuraError: the folder cannot be opened at all.
+        RefusedError: it is no vault's folder. Everything else that keeps the check from its end is a finding.
     """
     settings = read_settings(folder)
-    keys = None
-    if not keyless:
-        keys = FileKeyStore(folder / KEY_FILE, settings.keys.epoch_dir, read_only=True)
-        custodian = custodian or auto_custodian(folder, settings)
-        if custodian is None:
-            raise SealedError("vault-sealed")
-        keys.unseal(custodian)
-    engine = open_database(folder / DATABASE, read_only=True)
+    verdict = Verdict()
     try:
-        files = VaultFiles(
+        with closing(_Files(folder, settings, custodian, keyless=keyless)) as files:
+            verdict.join(verify(files.opened, report))
+    except KuraError as error:
+        verdict.found(folder.name, error)
+    except Exception as error:  # noqa: BLE001 - a check that crashed is never a pass
+        verdict.found(folder.name, IntegrityError("check-unfinished", reason=type(error).__name__))
+    return verdict
+
+
+class _Files:
+    """A vault's parts, opened for reading only."""
+
+    def __init__(self, folder: Path, settings: Settings, custodian: CustodianSecret | None, *, keyless: bool) -> None:
+        keys = None if keyless else _unsealed_for_reading(folder, settings, custodian)
+        self._engine = open_database(folder / DATABASE, read_only=True)
+        self.opened = VaultFiles(
             vault_id=settings.vault.id,
-            engine=engine,
-            logs=load_logs(engine, keys),
+            engine=self._engine,
+            logs=load_logs(self._engine, keys),
             guard=Guard(settings.keys.epoch_dir),
             ledgers=folder / "ledgers",
             stores=open_stores(folder, settings),
             keys=keys,
             secrets=None if keys is None else BucketSecrets(keys, now_utc),
         )
-        return verify(files, report)
-    finally:
-        engine.dispose()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _unsealed_for_reading(folder: Path, settings: Settings, custodian: CustodianSecret | None) -> FileKeyStore:
+    keys = FileKeyStore(folder / KEY_FILE, settings.keys.epoch_dir, read_only=True)
+    custodian = custodian or auto_custodian(folder, settings)
+    if custodian is None:
+        raise SealedError("vault-sealed")
+    keys.unseal(custodian)
+    return keys
 
 
 def open_stores(folder: Path, settings: Settings) -> list[FilesystemStore]:

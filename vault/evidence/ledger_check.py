@@ -80,7 +80,7 @@ class Replay:
 
     def _checkpoints(self) -> dict[int, str]:
         rows = select(CheckpointRow.size, CheckpointRow.note).where(CheckpointRow.ledger_id == self._log.id)
-        return dict(self._connection.execute(rows).tuples().all())
+        return dict(self._connection.execute(rows).all())
 
     def _compare_head(self) -> None:
         head = self._tree.range

@@ -48,7 +48,8 @@ class Log:
 
     def checkpoint(self) -> Checkpoint:
         """The durable head, unsigned."""
-        return Checkpoint(self.key.name, self.size, self._tree.range.root())
+        head = self._tree.range  # taken once: a commit may put another in its place meanwhile
+        return Checkpoint(self.key.name, head.size, head.root())
 
     def signed(self, checkpoint: Checkpoint) -> str:
         """Sign a checkpoint of this ledger: a note."""

@@ -26,6 +26,9 @@ from vault.storage.database import writing
 from vault.storage.tables import LedgerRow
 
 T = TypeVar("T")
+OUTCOME_UNKNOWN = frozenset({"commit-unknown", "guard-unwritable"})
+"""Codes of errors after which a change may be durable all the same: whoever gets one must not clean up after it."""
+
 _MAX_BATCH = 256  # changes per commit: bounds how long the first one waits
 
 
@@ -203,7 +206,7 @@ class Sequencer:
                     heads[ledger_id] = logs[ledger_id].write_entries(connection, entries)
         except Exception as error:  # noqa: BLE001 - whatever it was, the waiting changes must be told
             if not self._is_committed(heads):
-                self._fail(batch, error)
+                self._fail(batch, self._stopped or error)
                 return
         self._logs = logs
         for ledger_id, head in heads.items():
@@ -232,7 +235,7 @@ class Sequencer:
             return False
         try:
             with self._engine.connect() as connection:
-                sizes = dict(connection.execute(select(LedgerRow.id, LedgerRow.size)).tuples().all())
+                sizes = dict(connection.execute(select(LedgerRow.id, LedgerRow.size)).all())
         except SQLAlchemyError:
             self.halt(UnavailableError("commit-unknown"))
             return False

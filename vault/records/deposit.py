@@ -7,7 +7,7 @@ Order of writes, and what a crash after each step leaves:
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from retention.periods import JST, trigger_date
 from vault.errors import ConflictError, KuraError, NotFoundError
 from vault.ledger.event import Event, EventKind
 from vault.ledger.receipt import Receipt
-from vault.ledger.sequencer import Appended, Transaction
+from vault.ledger.sequencer import OUTCOME_UNKNOWN, Appended, Transaction
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.records.buckets import Buckets, envelope_for, scope_of
@@ -121,14 +121,19 @@ class Deposits:
         try:
             done = self._ground.sequencer.run(lambda transaction: self._write(transaction, prepared))
         except KuraError as error:
-            for item in prepared:
-                drop(item.content.name, (), self._ground.stores)
+            if error.code not in OUTCOME_UNKNOWN:  # otherwise rows may name these objects: the sweep finds out
+                self.discard(prepared)
             return [error for _ in prepared]
         outcomes: list[Deposited | KuraError] = []
         appended = iter(done.appended)
         for item, is_written in zip(prepared, done.value, strict=True):
             outcomes.append(self._deposited(item, next(appended)) if is_written else self._was_first(item))
         return outcomes
+
+    def discard(self, prepared: Iterable[Prepared]) -> None:
+        """Remove the bytes of records that will not be committed."""
+        for item in prepared:
+            drop(item.content.name, (), self._ground.stores)
 
     def receipt(self, contract_id: str, record_id: str) -> Receipt:
         """Give a record's receipt again, byte for byte.

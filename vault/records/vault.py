@@ -1,5 +1,6 @@
 """One opened vault: its verbs on common ground, and its life from opening to closing."""
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class Vault:
         self._origin = origin
         self._suspects: dict[str, Suspect] = {}
         self._closers: list[Callable[[], object]] = []
+        self._publishing = threading.Lock()
 
     @property
     def is_sealed(self) -> bool:
@@ -78,12 +80,16 @@ class Vault:
         if was_sealed:
             event = Event(EventKind.VAULT_UNSEALED, self.ground.clock(), actor.name, {})
             self.ground.sequencer.run(lambda transaction: transaction.append(self.ground.operator_ledger_id, event))
-        self.buckets.make(
+        self.make_ahead()
+        index_pending(self.ground, self.buckets)
+
+    def make_ahead(self) -> int:
+        """Make the buckets that the coming days will need; give their number. The vault must be open."""
+        return self.buckets.make(
             which
             for contract in self.ground.contracts.values()
             for which in wanted_ahead(contract, self.ground.clock().date(), self.ground.days_ahead)
         )
-        index_pending(self.ground, self.buckets)
 
     def seal(self) -> None:
         """Close the vault: it goes on taking deposits."""
@@ -132,7 +138,11 @@ class Vault:
         return recovered
 
     def publish(self) -> None:
-        """Bring the published tiles and checkpoints up to the durable heads."""
+        """Bring the published tiles and checkpoints up to the durable heads; one thread at a time does it."""
+        with self._publishing:
+            self._publish()
+
+    def _publish(self) -> None:
         for log in self.ground.sequencer.logs():
             if not log.is_open or log.size == 0:
                 continue
@@ -185,9 +195,7 @@ class Vault:
         keys = self.ground.keys
         with self.ground.engine.connect() as connection:
             live: Mapping[str, str] = dict(
-                connection.execute(select(BucketRow.key_id, BucketRow.id).where(BucketRow.state != "destroyed"))
-                .tuples()
-                .all()
+                connection.execute(select(BucketRow.key_id, BucketRow.id).where(BucketRow.state != "destroyed")).all()
             )
         missing = sorted(set(live) - keys.disposal_key_ids())
         if missing:

@@ -60,7 +60,9 @@ def _verdict(arena: mmap.mmap, slot: int, length: int, descriptors: list[int]) -
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel end this process when the thread that started it ends."""
+    """Have the kernel end this process when the thread that started it ends, and not before."""
+    for request_to_end in (signal.SIGINT, signal.SIGTERM):  # sent to all at once; the vault still has documents to ask
+        signal.signal(request_to_end, signal.SIG_IGN)
     libc = ctypes.CDLL(None, use_errno=True)
     for option, value in ((_PR_SET_PDEATHSIG, signal.SIGKILL), (_PR_SET_NO_NEW_PRIVS, 1)):
         if libc.prctl(option, value, 0, 0, 0) != 0:

@@ -154,6 +154,15 @@ def test_a_worker_that_died_between_documents_costs_none(pool: PdfPool, small_pd
     assert code_of(put(pool, small_pdf)) == "ok"
 
 
+def test_a_worker_works_on_while_the_vault_winds_up(pool: PdfPool, small_pdf: bytes) -> None:
+    assert code_of(put(pool, small_pdf)) == "ok"
+    workers = pool.worker_ids()
+    for asked_to_end in (signal.SIGINT, signal.SIGTERM):  # as a terminal or systemd sends to the whole group
+        os.kill(workers[0], asked_to_end)
+    assert code_of(put(pool, small_pdf)) == "ok"
+    assert pool.worker_ids() == workers
+
+
 def test_a_worker_that_keeps_silent_is_replaced(small_pdf: bytes) -> None:
     pool = PdfPool(timeout_s=0.3)
     assert code_of(put(pool, small_pdf)) == "ok"
@@ -174,8 +183,8 @@ def wide(pdf_of: PdfOf, pages: int) -> bytes:
 
 
 def test_a_pdf_that_takes_too_long_is_refused(pdf_of: PdfOf, small_pdf: bytes) -> None:
-    pool = PdfPool(timeout_s=0.2)
-    assert code_of(put(pool, wide(pdf_of, 150_000))) == "pdf-check-failed"
+    pool = PdfPool(timeout_s=0.5)
+    assert code_of(put(pool, wide(pdf_of, 200_000))) == "pdf-check-failed"
     assert code_of(put(pool, small_pdf)) == "ok"
     pool.close()
 

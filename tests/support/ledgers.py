@@ -1,0 +1,136 @@
+"""A ledger on a real database and a real guard, without the rest of a vault."""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Engine, select
+
+from vault.ledger.event import Event, EventKind, Json
+from vault.ledger.guard import Guard
+from vault.ledger.log import Log
+from vault.ledger.note import VerifierKey
+from vault.ledger.sequencer import Done, Sequencer, Transaction
+from vault.storage.database import create_database, open_database
+from vault.storage.tables import LedgerRow
+
+AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+LEDGER = "city"
+ORIGIN = "kura.test/city"
+
+
+def event(number: int = 0, **body: Json) -> Event:
+    """An event that says its number."""
+    return Event(EventKind.FIXITY_CHECKED, AT, "person:9001", {"number": number} | body)
+
+
+def verifier(signing_key: Ed25519PrivateKey, origin: str = ORIGIN) -> VerifierKey:
+    return VerifierKey.named(origin, signing_key.public_key().public_bytes_raw())
+
+
+def ledger_row(signing_key: Ed25519PrivateKey, ledger_id: str = LEDGER, origin: str = ORIGIN) -> LedgerRow:
+    return LedgerRow(
+        id=ledger_id,
+        contract_id=None,
+        origin=origin,
+        vkey=verifier(signing_key, origin).encode(),
+        signing_key_id="0" * 32,
+        state="open",
+        size=0,
+        compact_range=b"",
+    )
+
+
+@dataclass
+class LedgerBench:
+    """Everything that a sequencer needs, in `folder`; `start` may be called again after `stop`."""
+
+    folder: Path
+    max_batch: int = 256
+    signing_keys: dict[str, Ed25519PrivateKey] = field(default_factory=dict)
+    engine: Engine = field(init=False)
+    guard: Guard = field(init=False)
+    sequencer: Sequencer = field(init=False)
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "kura.db"
+
+    @property
+    def guards(self) -> Path:
+        return self.folder / "guards"
+
+    def start(self) -> "LedgerBench":
+        self.guards.mkdir(exist_ok=True)
+        self.engine = open_database(self.database) if self.database.exists() else create_database(self.database)
+        self.guard = Guard(self.guards)
+        self.sequencer = Sequencer(self.engine, self.logs(), self.guard, max_batch=self.max_batch)
+        self.sequencer.start()
+        return self
+
+    def logs(self) -> list[Log]:
+        """Take every ledger up from its rows."""
+        names = [column.key for column in LedgerRow.__mapper__.column_attrs]
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(*(getattr(LedgerRow, name) for name in names))).mappings().all()
+        return [Log(self.engine, LedgerRow(**row), self.signing_keys[row["id"]].sign) for row in rows]
+
+    def stop(self) -> None:
+        self.sequencer.stop()
+        self.guard.close()
+        self.engine.dispose()
+
+    def restart(self) -> "LedgerBench":
+        self.stop()
+        return self.start()
+
+    def open_ledger(self, ledger_id: str = LEDGER, origin: str = ORIGIN) -> Log:
+        log, row = self.new_ledger(ledger_id, origin)
+        self.sequencer.run(lambda transaction: transaction.open_ledger(log, row))
+        return self.sequencer.log(ledger_id)
+
+    def new_ledger(self, ledger_id: str = LEDGER, origin: str = ORIGIN) -> tuple[Log, LedgerRow]:
+        """Prepare a ledger that a change then opens."""
+        key = self.signing_keys[ledger_id] = Ed25519PrivateKey.generate()
+        self.guard.create(ledger_id)
+        row = ledger_row(key, ledger_id, origin)
+        return Log(self.engine, row, key.sign), row
+
+    def append(self, *numbers: int, ledger_id: str = LEDGER) -> Done[None]:
+        """Append events in one change."""
+
+        def change(transaction: Transaction) -> None:
+            for number in numbers:
+                transaction.append(ledger_id, event(number))
+
+        return self.sequencer.run(change)
+
+    def append_each(self, numbers: Iterable[int], per_commit: int) -> None:
+        """Append events, so many to a commit."""
+        waiting = list(numbers)
+        for first in range(0, len(waiting), per_commit):
+            self.append(*waiting[first : first + per_commit])
+
+
+def files_of(folder: Path) -> Mapping[str, bytes]:
+    """Every file below a folder, by relative path."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def put_back(database: Path, saved: Path) -> None:
+    """Put a saved database in the place of another one, as from a backup; the owner is stopped."""
+    for path in database.parent.glob(f"{database.name}*"):
+        path.unlink()
+    for path in saved.glob(f"{database.name}*"):
+        shutil.copy(path, database.parent / path.name)
+
+
+def save(database: Path, to: Path) -> Path:
+    """Copy a database, its write-ahead files with it."""
+    to.mkdir()
+    for path in database.parent.glob(f"{database.name}*"):
+        shutil.copy(path, to / path.name)
+    return to

@@ -1,0 +1,337 @@
+"""The sequencer: shared commits, changes that fail alone, commits that fail for real, and stops that say why."""
+
+import os
+import resource
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from ledger_vectors import refused
+from ledgers import LEDGER, LedgerBench, event
+from sqlalchemy import func, insert, select
+
+from vault.errors import IntegrityError, KuraError, RefusedError, UnavailableError
+from vault.ledger.event import decode_entry
+from vault.ledger.sequencer import Done, Transaction
+from vault.storage.tables import CheckpointRow, EventRow, LedgerRow, PersonRow
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[LedgerBench]:
+    bench = LedgerBench(tmp_path).start()
+    bench.open_ledger()
+    yield bench
+    bench.stop()
+
+
+@contextmanager
+def held(bench: LedgerBench) -> Iterator[None]:
+    """Keep the sequencer busy, so that what is handed over meanwhile shares the next commit."""
+    is_running, may_end = threading.Event(), threading.Event()
+
+    def change(_: Transaction) -> None:
+        is_running.set()
+        may_end.wait()
+
+    bench.sequencer.submit(change)
+    is_running.wait()
+    yield
+    may_end.set()
+
+
+def submit(bench: LedgerBench, number: int) -> Future[Done[int]]:
+    def change(transaction: Transaction) -> int:
+        add_person(transaction, number)
+        return transaction.append(LEDGER, event(number))
+
+    return bench.sequencer.submit(change)
+
+
+def add_person(transaction: Transaction, number: int, times: int = 1) -> None:
+    values = {"number": str(number), "added_at": event().at}
+    transaction.connection.execute(insert(PersonRow), [values] * times)
+
+
+def persons(bench: LedgerBench) -> list[str]:
+    with bench.engine.connect() as connection:
+        return list(connection.scalars(select(PersonRow.number).order_by(PersonRow.added_at, PersonRow.number)))
+
+
+def numbers(bench: LedgerBench, ledger_id: str = LEDGER) -> list[object]:
+    with bench.engine.connect() as connection:
+        query = select(EventRow.entry).where(EventRow.ledger_id == ledger_id).order_by(EventRow.entry_index)
+        return [decode_entry(entry).event.body["number"] for entry in connection.scalars(query)]
+
+
+def commits(bench: LedgerBench) -> list[int]:
+    with bench.engine.connect() as connection:
+        return list(connection.scalars(select(CheckpointRow.size).order_by(CheckpointRow.size)))
+
+
+def own_error(transaction: Transaction) -> None:
+    add_person(transaction, 99)
+    transaction.append(LEDGER, event(99))
+    raise RefusedError("site-unknown", site="x", contract="y")
+
+
+def constraint(transaction: Transaction) -> None:
+    transaction.append(LEDGER, event(99))
+    add_person(transaction, 99, times=2)
+
+
+def anything(transaction: Transaction) -> None:
+    add_person(transaction, 99)
+    transaction.append(LEDGER, event(99))
+    raise ZeroDivisionError
+
+
+def too_large(transaction: Transaction) -> None:
+    add_person(transaction, 99)
+    transaction.append(LEDGER, event(99))
+    transaction.append(LEDGER, event(99, text="x" * 70_000))
+
+
+def sealed_statement(transaction: Transaction) -> None:
+    transaction.append(LEDGER, event(99))
+    transaction.connection.exec_driver_sql("INSERT INTO nowhere VALUES (1)")
+
+
+def unknown_ledger(transaction: Transaction) -> None:
+    add_person(transaction, 99)
+    transaction.append("nowhere", event(99))
+
+
+FAILING = {
+    own_error: "site-unknown",
+    constraint: "commit-failed",
+    anything: "commit-failed",
+    too_large: "event-too-large",
+    sealed_statement: "commit-failed",
+    unknown_ledger: "commit-failed",
+}
+
+
+@pytest.mark.parametrize(("change", "code"), FAILING.items(), ids=[change.__name__ for change in FAILING])
+def test_a_failing_change_takes_down_only_itself(bench: LedgerBench, change: object, code: str) -> None:
+    with held(bench):
+        before = submit(bench, 1)
+        failed = bench.sequencer.submit(change)  # type: ignore[arg-type]  # the changes differ in nothing but their names
+        after = submit(bench, 2)
+    with pytest.raises(KuraError) as caught:
+        failed.result()
+    assert caught.value.code == code
+    assert [before.result().value, after.result().value] == [0, 1]
+    assert (numbers(bench), persons(bench), commits(bench)) == ([1, 2], ["1", "2"], [2])
+    assert bench.sequencer.halted is None
+
+
+def test_what_waits_together_shares_one_commit(bench: LedgerBench) -> None:
+    with held(bench):
+        answers = [submit(bench, number) for number in range(50)]
+    assert [answer.result().value for answer in answers] == list(range(50))
+    assert {one.note for answer in answers for one in answer.result().appended}.__len__() == 1
+    assert commits(bench) == [50]
+
+
+def test_a_batch_of_one_gives_each_change_its_own_commit(tmp_path: Path) -> None:
+    bench = LedgerBench(tmp_path, max_batch=1).start()
+    bench.open_ledger()
+    with held(bench):
+        answers = [submit(bench, number) for number in range(5)]
+    assert [answer.result().appended[0].size for answer in answers] == [1, 2, 3, 4, 5]
+    assert commits(bench) == [1, 2, 3, 4, 5]
+    bench.stop()
+
+
+def test_each_change_gets_back_its_own_events_in_order(bench: LedgerBench) -> None:
+    with held(bench):
+        answers = [bench.sequencer.submit(appender(range(n))) for n in (2, 0, 3)]
+    indexes = [[one.index for one in answer.result().appended] for answer in answers]
+    assert indexes == [[0, 1], [], [2, 3, 4]]
+
+
+def appender(events: range) -> "type[object]":
+    def change(transaction: Transaction) -> None:
+        for number in events:
+            transaction.append(LEDGER, event(number))
+
+    return change  # type: ignore[return-value]  # a change, for `submit`
+
+
+def test_the_memo_forgets_what_a_failed_change_put_there(bench: LedgerBench) -> None:
+    def keep(transaction: Transaction) -> object:
+        seen = dict(transaction.memo)
+        transaction.memo["kept"] = 1
+        return seen
+
+    def lose(transaction: Transaction) -> None:
+        transaction.memo["lost"] = 1
+        raise ZeroDivisionError
+
+    with held(bench):
+        first, lost, second = [bench.sequencer.submit(change) for change in (keep, lose, keep)]  # type: ignore[list-item]
+    assert isinstance(lost.exception(), UnavailableError)
+    assert (first.result().value, second.result().value) == ({}, {"kept": 1})
+    assert bench.sequencer.run(keep).value == {}
+
+
+def test_a_ledger_opened_in_a_failed_change_is_gone(bench: LedgerBench) -> None:
+    log, row = bench.new_ledger("second", "kura.test/second")
+
+    def failing(transaction: Transaction) -> None:
+        transaction.open_ledger(log, row)
+        transaction.append("second", event(1))
+        raise ZeroDivisionError
+
+    with held(bench):
+        lost = bench.sequencer.submit(failing)
+        late = bench.sequencer.submit(lambda transaction: transaction.append("second", event(2)))
+    assert isinstance(lost.exception(), UnavailableError)
+    assert isinstance(late.exception(), UnavailableError)
+    assert [log.id for log in bench.sequencer.logs()] == [LEDGER]
+    with bench.engine.connect() as connection:
+        assert connection.scalars(select(LedgerRow.id)).all() == [LEDGER]
+    bench.sequencer.run(lambda transaction: (transaction.open_ledger(log, row), transaction.append("second", event(3))))
+    assert numbers(bench, "second") == [3]
+
+
+def test_a_ledger_and_its_first_event_are_kept_together(bench: LedgerBench) -> None:
+    log, row = bench.new_ledger("second", "kura.test/second")
+
+    def change(transaction: Transaction) -> None:
+        transaction.append(LEDGER, event(1))
+        transaction.open_ledger(log, row)
+        transaction.append("second", event(2))
+
+    assert [one.ledger_id for one in bench.sequencer.run(change).appended] == [LEDGER, "second"]
+    bench.restart()
+    assert (numbers(bench), numbers(bench, "second")) == ([1], [2])
+
+
+def test_a_closed_ledger_takes_nothing(bench: LedgerBench) -> None:
+    bench.append(1)
+    bench.sequencer.log(LEDGER).is_open = False
+    with refused(IntegrityError, "ledger-closed"):
+        bench.append(2)
+    assert numbers(bench) == [1]
+
+
+def test_a_halted_sequencer_refuses_with_the_reason_what_waits_and_what_comes(bench: LedgerBench) -> None:
+    reason = IntegrityError("ledger-went-back", ledger=LEDGER, size=1, known=2)
+    with held(bench):
+        waiting = submit(bench, 1)
+        bench.sequencer.halt(reason)
+        late = submit(bench, 2)
+    assert waiting.exception() is late.exception() is bench.sequencer.halted is reason
+    assert numbers(bench) == persons(bench) == []
+    bench.sequencer.resume()
+    assert submit(bench, 3).result().value == 0
+
+
+def test_all_that_was_handed_over_is_done_before_the_end(tmp_path: Path) -> None:
+    bench = LedgerBench(tmp_path, max_batch=3).start()
+    bench.open_ledger()
+    with held(bench):
+        answers = [submit(bench, number) for number in range(20)]
+    bench.stop()
+    assert [answer.result().value for answer in answers] == list(range(20))
+
+
+def test_many_threads_lose_nothing_and_share_commits(bench: LedgerBench) -> None:
+    def work(first: int) -> None:
+        for number in range(first, first + 20):
+            submit(bench, number).result()
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(0, 160, 20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, numbers(bench))) == sorted(map(str, range(160)))
+    assert bench.sequencer.log(LEDGER).size == 160
+    bench.restart()
+    bench.append(1)
+
+
+@contextmanager
+def files_may_not_grow_beyond(size: int) -> Iterator[None]:
+    """Let the kernel refuse every write of this process beyond `size` bytes into a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_commit_that_the_disk_refuses_keeps_nothing_and_the_next_one_goes_on(bench: LedgerBench) -> None:
+    bench.append(0)
+    with files_may_not_grow_beyond(os.stat(f"{bench.database}-wal").st_size):
+        with held(bench):
+            answers = [submit(bench, 1), submit(bench, 2)]
+        codes = [error.code for answer in answers if isinstance(error := answer.exception(), KuraError)]
+    assert codes == ["commit-failed"] * 2
+    assert (numbers(bench), persons(bench), bench.sequencer.halted) == ([0], [], None)
+    assert submit(bench, 3).result().value == 1
+    bench.restart()
+    assert (numbers(bench), persons(bench)) == ([0, 3], ["3"])
+
+
+def test_a_database_that_gives_up_the_whole_transaction_takes_down_every_change_of_it(bench: LedgerBench) -> None:
+    """SQLite may roll back all of a transaction when its disk is full: what went before in it must not be answered."""
+    bench.append(0)
+
+    def fill(transaction: Transaction) -> None:
+        raw = transaction.connection.exec_driver_sql
+        pages = raw("PRAGMA page_count").scalar_one()
+        raw(f"PRAGMA max_page_count = {pages + 2}")
+        try:
+            values = [{"number": f"full-{number}", "added_at": event().at} for number in range(5_000)]
+            transaction.connection.execute(insert(PersonRow), values)
+        finally:
+            raw("PRAGMA max_page_count = 1073741823")
+
+    with held(bench):
+        before, full, after = submit(bench, 1), bench.sequencer.submit(fill), submit(bench, 2)
+    assert isinstance(full.exception(), UnavailableError)
+    answered = [number for number, answer in ((1, before), (2, after)) if answer.exception() is None]
+    assert numbers(bench) == [0, *answered]
+    assert persons(bench) == [str(number) for number in answered]
+    assert submit(bench, 3).result().value == len(answered) + 1
+    bench.restart()
+    assert numbers(bench) == [0, *answered, 3]
+
+
+def test_a_guard_that_cannot_be_written_stops_everything_and_tells_nobody_yes(bench: LedgerBench) -> None:
+    bench.append(0)
+    guard = bench.guards / f"guard-{LEDGER}"
+    bench.guard.close()
+    whole = guard.read_bytes()
+    guard.unlink()
+    with refused(UnavailableError, "guard-unwritable"):
+        submit(bench, 1).result()
+    assert bench.sequencer.halted is not None
+    with refused(UnavailableError, "guard-unwritable"):
+        submit(bench, 2).result()
+    assert numbers(bench) == [0, 1]  # durable, and found by the retry after a restart
+    guard.write_bytes(whole)
+    bench.restart()
+    assert submit(bench, 3).result().value == 2
+
+
+def test_the_guard_holds_the_checkpoint_before_anybody_is_told(bench: LedgerBench) -> None:
+    for number in range(5):
+        done = submit(bench, number).result()
+        newest = bench.guard.newest(LEDGER, bench.sequencer.log(LEDGER).key)
+        assert newest is not None
+        assert newest.size >= done.appended[0].size
+
+
+def test_a_change_may_append_nothing(bench: LedgerBench) -> None:
+    bench.sequencer.run(lambda transaction: add_person(transaction, 1))
+    assert (persons(bench), commits(bench)) == (["1"], [])
+    with bench.engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(EventRow)) == 0
