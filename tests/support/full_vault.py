@@ -47,9 +47,7 @@ def make_full_vault(tmp_path: Path) -> FullVault:
     site = vault.ground.contract(CONTRACT).policy.sites[0].id
     ended_at = datetime.now(UTC)
     for number in range(12):
-        wanted = request(
-            subject_key=f"NIS-{number:05d}", site=site, sequence=number, title_code="A-1", id=new_id()
-        )
+        wanted = request(subject_key=f"NIS-{number:05d}", site=site, sequence=number, title_code="A-1", id=new_id())
         vault.deposits.deposit(clerk, CONTRACT, wanted, source(pdf(number), tmp_path))
     recorded = {"started_at": ended_at - timedelta(minutes=1), "ended_at": ended_at, "subject_key": None}
     call = request(class_id="call_recording", **recorded)
@@ -80,6 +78,6 @@ def _leave_a_scrub_unfinished(vault: Vault) -> None:
         raise StoppedError(progress)
 
     try:
-        scrub(vault.ground, vault.buckets, vault.actor(OFFICER), CONTRACT, lambda size: None, stop)
+        scrub(vault.ground, vault.buckets, vault.actor(OFFICER), CONTRACT, lambda _: None, stop)
     except StoppedError:
         return

@@ -1,6 +1,6 @@
 """Replaying ledgers: every entry into the tree, every checkpoint, tile and head compared with what that gives."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +106,13 @@ class Replay:
             self._verdict.found(what, error)
 
 
-def known_sizes(log: Log, guard: Guard, published: Path, verdict: Verdict) -> list[tuple[str, Checkpoint]]:
+Known = list[tuple[str, Checkpoint]]
+"""What is known of a ledger outside the database: (place, checkpoint)."""
+
+
+def known_sizes(log: Log, guard: Guard, published: Path, verdict: Verdict) -> Known:
     """Read what is known of a ledger outside the database: (place, checkpoint)."""
-    known: list[tuple[str, Checkpoint]] = []
+    known: Known = []
     try:
         slots = enumerate(guard.slots(log.id, log.key))
         known += [(f"guard-{log.id}/{slot}", checkpoint) for slot, checkpoint in slots if checkpoint is not None]
@@ -127,21 +131,21 @@ def known_sizes(log: Log, guard: Guard, published: Path, verdict: Verdict) -> li
 
 
 def compare_known(
-    log: Log, known: list[tuple[str, Checkpoint]], roots: dict[int, bytes], lost: dict[str, Any], verdict: Verdict
+    row: LedgerRow, known: Known, roots: Mapping[int, bytes], lost: Mapping[str, Any], verdict: Verdict
 ) -> None:
     """Compare the ledger with what is known outside; `lost` is what its recovery, if any, said was missing."""
     for place, checkpoint in known:
-        if checkpoint.size <= log.size:
+        if checkpoint.size <= row.size:
             if roots.get(checkpoint.size) != checkpoint.root:
-                verdict.found(place, IntegrityError("ledger-beside", ledger=log.id, known=checkpoint.size))
+                verdict.found(place, IntegrityError("ledger-beside", ledger=row.id, known=checkpoint.size))
         elif lost.get("size", -1) < checkpoint.size:
-            error = IntegrityError("ledger-went-back", ledger=log.id, size=log.size, known=checkpoint.size)
+            error = IntegrityError("ledger-went-back", ledger=row.id, size=row.size, known=checkpoint.size)
             verdict.found(place, error)
         else:
-            verdict.notes.append(f"{log.id}: entries {log.size} to {checkpoint.size} were lost, and recovered from")
+            verdict.notes.append(f"{row.id}: entries {row.size} to {checkpoint.size} were lost, and recovered from")
 
 
-def compare_published(log: Log, folder: Path, published_size: int, verdict: Verdict) -> None:
+def compare_published(log: Log, size: int, folder: Path, published_size: int, verdict: Verdict) -> None:
     """Compare the published tiles with the rows: those that the checkpoint needs, and whatever else lies there."""
     wanted = {tile.path() for tile in tiles_of(published_size)}
     present = {
@@ -154,7 +158,7 @@ def compare_published(log: Log, folder: Path, published_size: int, verdict: Verd
         try:
             tile = parse_tile_path(path)
             stored = (folder / path).read_bytes()
-            if _is_beyond(tile, log.size):
+            if _is_beyond(tile, size):
                 if path not in wanted or log.is_open:
                     verdict.differs(what)
             elif stored != log.tile(tile):

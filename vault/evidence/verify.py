@@ -10,7 +10,7 @@ A check that could not finish is a finding.
 """
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, func, select
 
 from vault.errors import IntegrityError, KuraError
-from vault.evidence.ledger_check import Replay, compare_known, compare_published, known_sizes
+from vault.evidence.ledger_check import Known, Replay, compare_known, compare_published, known_sizes
 from vault.evidence.parts_check import check_envelopes, check_parts
 from vault.evidence.records_check import RecordsCheck, is_deposit
 from vault.evidence.rows_check import EventRows
@@ -63,6 +63,8 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
         return verdict
     if files.keys is not None:
         stage.run("keys/store", files.keys.check)
+    # What lies outside the database is read first: a vault at work only moves the database ahead of it.
+    known = {log.id: known_sizes(log, files.guard, files.ledgers / log.id, verdict) for log in files.logs}
     # Children are forked before any thread or connection of this check exists.
     files.engine.dispose()
     context = multiprocessing.get_context("fork")
@@ -70,7 +72,7 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
         with files.engine.connect() as connection:
             total = connection.scalar(select(func.count()).select_from(RecordRow)) or 0
             pages = [pool.submit(_page_in_child, page) for page in _pages(connection)]
-            deposits = stage.run("ledgers", lambda: _check_ledgers(files, connection, verdict, report))
+            deposits = stage.run("ledgers", lambda: _check_ledgers(files, connection, known, verdict, report))
             stage.run("stores", lambda: _check_stores(files, connection, verdict))
             stage.run("envelopes", lambda: check_envelopes(connection, verdict))
         for done, page in enumerate(pages, 1):
@@ -134,11 +136,12 @@ def _pages(connection: Connection) -> Iterator[list[str]]:
         last = page[-1]
 
 
-def _check_ledgers(files: VaultFiles, connection: Connection, verdict: Verdict, report: Report) -> int:
+def _check_ledgers(
+    files: VaultFiles, connection: Connection, known: Mapping[str, Known], verdict: Verdict, report: Report
+) -> int:
     """Replay every ledger; give the number of deposits in all of them."""
     deposits, said, commitments = 0, EventRows(), {}
     roots: dict[str, dict[int, bytes]] = {}
-    known = {log.id: known_sizes(log, files.guard, files.ledgers / log.id, verdict) for log in files.logs}
     names = [column.key for column in LedgerRow.__mapper__.column_attrs]
     rows = connection.execute(select(*(getattr(LedgerRow, name) for name in names))).mappings().all()
     by_id = {row["id"]: LedgerRow(**row) for row in rows}
@@ -155,9 +158,10 @@ def _check_ledgers(files: VaultFiles, connection: Connection, verdict: Verdict, 
                 commitments[log.id, index] = decoded.part
         roots[log.id] = replay.roots
     for log in files.logs:
-        compare_known(log, known[log.id], roots[log.id], said.lost.get(log.id, {}), verdict)
+        compare_known(by_id[log.id], known[log.id], roots[log.id], said.lost.get(log.id, {}), verdict)
         published = [checkpoint for place, checkpoint in known[log.id] if place.endswith("/checkpoint")]
-        compare_published(log, files.ledgers / log.id, published[0].size if published else 0, verdict)
+        published_size = published[0].size if published else 0
+        compare_published(log, by_id[log.id].size, files.ledgers / log.id, published_size, verdict)
     said.compare(connection, files.keys, verdict)
     check_parts(connection, commitments, files.secrets, verdict)
     return deposits

@@ -6,6 +6,7 @@ unused slot is all zeros.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from vault.errors import IntegrityError
@@ -70,8 +71,8 @@ class Guard:
         kept = [checkpoint for checkpoint in self.slots(ledger_id, key) if checkpoint is not None]
         return max(kept, key=lambda checkpoint: checkpoint.size, default=None)
 
-    def mend(self, ledger_id: str, key: VerifierKey, note: str) -> None:
-        """Write `note` over a slot that a power cut tore; the other one must be whole.
+    def survivor(self, ledger_id: str, key: VerifierKey) -> tuple[int, Checkpoint | None]:
+        """Give the whole slot of a guard whose other slot a power cut tore, and the checkpoint it holds, if any.
 
         Raises:
             IntegrityError: both are damaged, or the file is missing.
@@ -79,16 +80,19 @@ class Guard:
         data = self._path(ledger_id).read_bytes() if self._path(ledger_id).is_file() else b""
         if len(data) != 2 * _SLOT_BYTES:
             raise IntegrityError("guard-missing", ledger=ledger_id)
-        whole = []
         for slot in range(2):
-            try:
-                _read_slot(data[slot * _SLOT_BYTES :][:_SLOT_BYTES], ledger_id, key)
-                whole.append(slot)
-            except IntegrityError:
-                continue
-        if not whole:
-            raise IntegrityError("guard-damaged", ledger=ledger_id)
-        self._open[ledger_id] = os.open(self._path(ledger_id), os.O_RDWR | os.O_CLOEXEC), 1 - whole[0]
+            with suppress(IntegrityError):
+                return slot, _read_slot(data[slot * _SLOT_BYTES :][:_SLOT_BYTES], ledger_id, key)
+        raise IntegrityError("guard-damaged", ledger=ledger_id)
+
+    def mend(self, ledger_id: str, key: VerifierKey, note: str) -> None:
+        """Write `note` over a torn slot; whether the ledger continues the survivor is the caller's to check before.
+
+        Raises:
+            IntegrityError: both are damaged, or the file is missing.
+        """
+        whole, _ = self.survivor(ledger_id, key)
+        self._open[ledger_id] = os.open(self._path(ledger_id), os.O_RDWR | os.O_CLOEXEC), 1 - whole
         self.store(ledger_id, note)
 
     def close(self) -> None:

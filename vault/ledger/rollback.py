@@ -15,10 +15,17 @@ def newest_known(log: Log, guard: Guard, published: Path) -> list[Checkpoint]:
     Raises:
         IntegrityError: the guard is missing or damaged, or the published checkpoint is not this ledger's.
     """
-    known = [guard.newest(log.id, log.key)]
-    if published.is_file():
-        known.append(open_checkpoint(published.read_bytes(), log.key))
-    return [checkpoint for checkpoint in known if checkpoint is not None]
+    return _and_published(guard.newest(log.id, log.key), log, published)
+
+
+def known_despite_torn_slot(log: Log, guard: Guard, published: Path) -> list[Checkpoint]:
+    """As `newest_known`, of a guard with a slot that a power cut tore: what the other slot says still counts.
+
+    Raises:
+        IntegrityError: both slots are damaged, or as `newest_known`.
+    """
+    _, survivor = guard.survivor(log.id, log.key)
+    return _and_published(survivor, log, published)
 
 
 def require_not_behind(log: Log, known: Iterable[Checkpoint]) -> None:
@@ -32,3 +39,10 @@ def require_not_behind(log: Log, known: Iterable[Checkpoint]) -> None:
             raise IntegrityError("ledger-went-back", ledger=log.id, size=log.size, known=checkpoint.size)
         if log.root_at(checkpoint.size) != checkpoint.root:
             raise IntegrityError("ledger-beside", ledger=log.id, known=checkpoint.size)
+
+
+def _and_published(guarded: Checkpoint | None, log: Log, published: Path) -> list[Checkpoint]:
+    known = [guarded] if guarded is not None else []
+    if published.is_file():
+        known.append(open_checkpoint(published.read_bytes(), log.key))
+    return known

@@ -219,13 +219,17 @@ class Sequencer:
             return False
         mark = transaction._mark()  # noqa: SLF001 - it is the sequencer's own
         job.begin = mark.count
+        savepoint = transaction.connection.begin_nested()
         try:
-            with transaction.connection.begin_nested():
-                job.value = job.change(transaction)
+            job.value = job.change(transaction)
         except Exception as error:  # noqa: BLE001 - whatever it was, it takes down this change only
+            # A database out of room may have given up the whole transaction. Then there is nothing to return to: this
+            # raises, as the release below does, and no change of this commit is kept.
+            savepoint.rollback()
             transaction._return_to(mark)  # noqa: SLF001
             job.answer.set_exception(_told(error))
             return False
+        savepoint.commit()
         job.end = len(transaction._pending)  # noqa: SLF001
         return True
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import insert
 
 from retention.errors import PolicyError
+from retention.periods import trigger_date
 from retention.policy import Policy
 from retention.policy_reader import read_policy
 from vault.errors import ConflictError, RefusedError
@@ -99,7 +100,7 @@ def open_contract(
 
     ground.sequencer.run(change)
     ground.contracts[contract.id] = contract
-    buckets.make(wanted_ahead(contract, ground.clock().date(), ground.days_ahead))
+    buckets.make(wanted_ahead(contract, trigger_date(ground.clock()), ground.days_ahead))
     for person in people:
         grant_role(ground, buckets, contract, "vault", person)
     return contract

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from retention.periods import trigger_date
 from vault.errors import IntegrityError, KuraError, SealedError
 from vault.keys.custodian import CustodianSecret
-from vault.ledger.checkpoint import open_checkpoint
+from vault.ledger.checkpoint import Checkpoint, open_checkpoint
 from vault.ledger.event import Event, EventKind
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.publish import publish
-from vault.ledger.rollback import newest_known, require_not_behind
+from vault.ledger.rollback import known_despite_torn_slot, newest_known, require_not_behind
 from vault.people.actor import VAULT, Actor
 from vault.people.authority import Act, require
 from vault.people.persons import NewPerson, actor_of
@@ -78,8 +79,7 @@ class Vault:
             return
         self._compare_keys()
         if was_sealed:
-            event = Event(EventKind.VAULT_UNSEALED, self.ground.clock(), actor.name, {})
-            self.ground.sequencer.run(lambda transaction: transaction.append(self.ground.operator_ledger_id, event))
+            append_operator_event(self.ground, Event(EventKind.VAULT_UNSEALED, self.ground.clock(), actor.name, {}))
         self.make_ahead()
         index_pending(self.ground, self.buckets)
 
@@ -88,7 +88,7 @@ class Vault:
         return self.buckets.make(
             which
             for contract in self.ground.contracts.values()
-            for which in wanted_ahead(contract, self.ground.clock().date(), self.ground.days_ahead)
+            for which in wanted_ahead(contract, trigger_date(self.ground.clock()), self.ground.days_ahead)
         )
 
     def seal(self) -> None:
@@ -172,23 +172,25 @@ class Vault:
             raise SealedError("vault-sealed")
 
     def _compare(self, log: Log) -> None:
-        known = []
+        known: list[Checkpoint] = []
         try:
-            known = newest_known(log, self._guard, self.published_folder(log.id) / "checkpoint")
+            known, is_torn = self._known(log)
             require_not_behind(log, known)
+            if is_torn:
+                self._guard.mend(log.id, log.key, log.signed(log.checkpoint()))
         except IntegrityError as error:
-            if error.code == "guard-damaged" and self._mended(log):
-                return
             self._suspects[log.id] = Suspect(log, known, error.code)
             self.ground.sequencer.halt(error)
 
-    def _mended(self, log: Log) -> bool:
-        """Write over a slot that a power cut tore, where the other one is whole and the ledger continues it."""
+    def _known(self, log: Log) -> tuple[list[Checkpoint], bool]:
+        """What is known of a ledger outside the database, and whether a power cut tore one slot of its guard."""
+        published = self.published_folder(log.id) / "checkpoint"
         try:
-            self._guard.mend(log.id, log.key, log.signed(log.checkpoint()))
-        except IntegrityError:
-            return False
-        return True
+            return newest_known(log, self._guard, published), False
+        except IntegrityError as error:
+            if error.code != "guard-damaged":
+                raise
+            return known_despite_torn_slot(log, self._guard, published), True
 
     def _compare_keys(self) -> None:
         """A bucket without its disposal key is an integrity alarm; a key without a bucket was never used, and goes."""
@@ -207,3 +209,8 @@ class Vault:
     def _has_recovered(self) -> bool:
         """Whether a ledger was ever recovered: then a key without a row may belong to a lost one."""
         return any(not log.is_open for log in self.ground.sequencer.logs())
+
+
+def append_operator_event(ground: Ground, event: Event) -> None:
+    """Append an event to the operator's ledger; durable on return."""
+    ground.sequencer.run(lambda transaction: transaction.append(ground.operator_ledger_id, event))

@@ -18,6 +18,7 @@ from vault.errors import IntegrityError, UnavailableError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _CACHE_KIB = 16 * 1024
+_POOL_SIZE = 16  # connections kept: to open one costs more than a transaction, and importing threads have one each
 
 
 def open_database(path: Path, *, read_only: bool = False) -> Engine:
@@ -64,6 +65,7 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
     engine = create_engine(
         f"sqlite+pysqlite:///file:{path}?mode={mode}&uri=true",
         connect_args={"check_same_thread": False, "timeout": 30.0},
+        pool_size=_POOL_SIZE,
     )
 
     @event.listens_for(engine, "connect")
@@ -79,8 +81,10 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get("kura_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        if connection.get_execution_options().get("kura_write", False):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:  # it takes no lock and cannot fail; the way above costs more than a small query
+            connection.connection.cursor().execute("BEGIN")
 
     return engine
 

@@ -77,7 +77,10 @@ class FilesystemStore:
                 continue
             with os.scandir(self._folder / shard) as entries:
                 for entry in entries:
-                    written_at = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
+                    try:
+                        written_at = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
+                    except FileNotFoundError:  # an upload that has ended, or was dropped, since the folder was read
+                        continue
                     yield entry.name.removesuffix(_PART), written_at, not entry.name.endswith(_PART)
 
     def _folder_sync(self, shard: str) -> "_FolderSync":

@@ -4,12 +4,9 @@ import io
 import os
 import random
 from collections.abc import Callable
-from typing import cast
 
 import pytest
-from tink import cleartext_keyset_handle, streaming_aead
-from tink.proto import aes_gcm_hkdf_streaming_pb2, common_pb2, tink_pb2
-from tink.streaming_aead import StreamingAead
+from tink_streams import tink_primitive
 
 from vault.errors import IntegrityError
 from vault.sealing.layout import LIVE_LAYOUT, OBJECT_LAYOUT, StreamLayout
@@ -22,24 +19,6 @@ LENGTHS: list[Callable[[int, int], int]] = [
     *(lambda f, n, more=more: f + n + more for more in (-1, 0, 1)),
     *(lambda f, n, more=more: f + 2 * n + more for more in (0, 5)),
 ]
-
-
-def tink_primitive(segment_bytes: int) -> StreamingAead:
-    """Tink's own implementation under KEY."""
-    streaming_aead.register()
-    key = aes_gcm_hkdf_streaming_pb2.AesGcmHkdfStreamingKey(version=0, key_value=KEY)
-    key.params.ciphertext_segment_size = segment_bytes
-    key.params.derived_key_size = 32
-    key.params.hkdf_hash_type = common_pb2.SHA256
-    data = tink_pb2.KeyData(
-        type_url="type.googleapis.com/google.crypto.tink.AesGcmHkdfStreamingKey",
-        value=key.SerializeToString(),
-        key_material_type=tink_pb2.KeyData.SYMMETRIC,
-    )
-    keyset = tink_pb2.Keyset(primary_key_id=1)
-    keyset.key.add(key_data=data, status=tink_pb2.ENABLED, key_id=1, output_prefix_type=tink_pb2.RAW)
-    handle = cleartext_keyset_handle.from_keyset(keyset)
-    return cast("StreamingAead", handle.primitive(StreamingAead))
 
 
 def ours_sealed(plaintext: bytes, layout: StreamLayout) -> bytes:
@@ -73,13 +52,13 @@ def tink_sealed(plaintext: bytes, layout: StreamLayout) -> bytes:
             """Stay readable: tink closes what it wrote to."""
 
     target = KeptOpen()
-    with tink_primitive(layout.segment_bytes).new_encrypting_stream(target, b"object") as stream:
+    with tink_primitive(KEY, layout.segment_bytes).new_encrypting_stream(target, b"object") as stream:
         stream.write(plaintext)
     return target.getvalue()
 
 
 def tink_opened(sealed: bytes, layout: StreamLayout) -> bytes:
-    with tink_primitive(layout.segment_bytes).new_decrypting_stream(io.BytesIO(sealed), b"object") as stream:
+    with tink_primitive(KEY, layout.segment_bytes).new_decrypting_stream(io.BytesIO(sealed), b"object") as stream:
         return bytes(stream.read())
 
 

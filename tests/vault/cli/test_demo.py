@@ -1,0 +1,55 @@
+"""The sample day, and that its proofs say no where they should."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from vaults import policy_text
+
+from vault.cli.demo import Day, proofs, run_demo
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
+    return run_demo(tmp_path_factory.mktemp("demo") / "vault", policy_text(), None, lambda _: None)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A way to make the proof `intact` false."""
+
+    pattern: str
+
+    def do(self, top: Path) -> None:
+        path = min(path for path in top.rglob(self.pattern) if path.is_file())
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+
+
+def test_every_proof_of_the_sample_day_holds(day: Day) -> None:
+    assert day.proofs == {"intact": True}
+    assert day.counts["receipts"] == day.counts["records"] == len(list(day.receipts.glob("*.tlog-proof")))
+    assert proofs(day.folder, day.receipts) == {"intact": True}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [Damage("vault/objects/a/*/*"), Damage("vault/objects/b/*/*"), Damage("vault/keys/store"), Damage("*.tlog-proof")],
+)
+def test_a_damaged_day_is_not_intact(day: Day, damage: Damage) -> None:
+    top = day.folder.parent
+    paths = [path for path in top.rglob(damage.pattern.removeprefix("vault/")) if path.is_file()]
+    kept = {path: path.read_bytes() for path in paths}
+    damage.do(top)
+    assert proofs(day.folder, day.receipts) == {"intact": False}
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert proofs(day.folder, day.receipts) == {"intact": True}
+
+
+def test_a_day_without_receipts_is_not_intact(day: Day, tmp_path: Path) -> None:
+    (tmp_path / "receipts").mkdir()
+    shutil.copy(day.receipts / "log.vkey", tmp_path / "receipts")
+    assert proofs(day.folder, tmp_path / "receipts") == {"intact": False}

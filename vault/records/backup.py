@@ -1,0 +1,175 @@
+"""Backing a vault up into a folder, again and again: what is there already is not copied twice, and nothing removed.
+
+Order of writes, and what a crash after each step leaves: a backup as it was, with more files in it.
+1. every object (they never change), published ledgers;
+2. the event in the operator's ledger, so that the backup tells of itself;
+3. the database, as of one moment; then the objects that came since step 1, and the key store: a row without its
+   object or key cannot be among them, an object or key without a row is harmless;
+4. the manifest, which makes it the newest backup.
+Never copied: epoch slots, rollback guard, the custodians' secret. Without the live epoch no backup opens anything.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from vault.errors import IntegrityError, NotFoundError, RefusedError, UnavailableError
+from vault.ledger.event import Event, EventKind, Json
+from vault.people.actor import Actor
+from vault.people.authority import Act, require
+from vault.records.copying import copy_file, copy_object, digest_file, sync_folders, write_file
+from vault.records.manifest import DATABASE, KEY_FILE, SETTINGS, BackedUp, Manifest, object_file, objects_digest
+from vault.records.vault import Vault, append_operator_event
+from vault.storage.objects import ObjectStore, is_object_name
+
+MANIFEST = "manifest.json"
+_PART = ".part"
+
+Report = Callable[[int, int], None]
+"""Told (objects looked at, objects in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup that was made: what it holds, how many files were new, and its manifest's SHA-256 in hex."""
+
+    file_count: int
+    byte_count: int
+    copied_count: int
+    manifest: str
+
+
+def back_up(vault: Vault, actor: Actor, folder: Path, report: Report) -> Made:
+    """Make or renew the backup in `folder`; works while the vault is sealed, and while it takes deposits.
+
+    Raises:
+        RefusedError: the actor may not, or the folder lies in the vault or holds another vault's backup.
+        IntegrityError: the vault is halted, or a copy is not what it was.
+        UnavailableError: a disk failed.
+    """
+    for contract_id in sorted(vault.ground.contracts):
+        require(actor, Act.BACK_UP, contract_id)
+    if vault.problem is not None:
+        raise vault.problem
+    if folder.resolve().is_relative_to(vault.folder.resolve()):
+        raise RefusedError("backup-inside-vault")
+    backup = _Backup(vault, folder)
+    backup.copy_objects(report)
+    backup.copy_ledgers()
+    backup.copy(vault.folder / SETTINGS, SETTINGS)
+    body: dict[str, Json] = backup.summary()
+    append_operator_event(vault.ground, Event(EventKind.VAULT_BACKED_UP, vault.ground.clock(), actor.name, body))
+    backup.copy_database(vault.folder / DATABASE)
+    backup.copy_objects(report)
+    backup.copy(vault.folder / KEY_FILE, KEY_FILE)
+    return backup.finish()
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Read a backup's manifest, or None where there is none.
+
+    Raises:
+        IntegrityError: it is not one.
+        UnavailableError: it cannot be read.
+    """
+    try:
+        return Manifest.decode((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnavailableError("copy-failed", reason=type(error).__name__) from error
+
+
+class _Backup:
+    """A backup being made."""
+
+    def __init__(self, vault: Vault, folder: Path) -> None:
+        before = read_manifest(folder)
+        if before is not None and before.vault_id != vault.ground.vault_id:
+            raise RefusedError("backup-of-another-vault")
+        self._vault, self._folder = vault, folder
+        self._before = dict(before.files) if before is not None else {}
+        self._files: dict[str, BackedUp] = {}
+        self._copied = 0
+
+    def copy_objects(self, report: Report) -> None:
+        """Copy every object that the backup does not hold yet."""
+        vault_id = self._vault.ground.vault_id
+        found = [
+            (store, name, object_file(number, name))
+            for number, store in enumerate(self._vault.ground.stores)
+            for name, _, is_finished in store.names()
+            if is_finished and is_object_name(vault_id, name)
+        ]
+        for done, (store, name, target) in enumerate(found, 1):
+            if target not in self._files:
+                self._copy_object(store, name, target)
+            report(done, len(found))
+
+    def copy_ledgers(self) -> None:
+        """Copy the published checkpoints, then the tiles that they need."""
+        published = self._vault.folder / "ledgers"
+        paths = [path for path in published.rglob("*") if path.is_file() and path.suffix != ".new"]
+        for path in sorted(paths, key=lambda path: path.name != "checkpoint"):
+            try:
+                self.copy(path, f"ledgers/{path.relative_to(published)}")
+            except UnavailableError:
+                # A partial tile that grew meanwhile is gone; a restored vault publishes what it lacks from its rows.
+                if path.exists():
+                    raise
+
+    def copy(self, source: Path, name: str) -> None:
+        """Copy a file that may have changed since the last backup."""
+        self._files[name] = copy_file(source, self._folder / name)
+        self._copied += 1
+
+    def copy_database(self, source: Path) -> None:
+        """Copy the database as of one moment, with SQLite's own means."""
+        part = self._folder / (DATABASE + _PART)
+        part.unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(source)) as reader, closing(sqlite3.connect(part)) as writer:
+                reader.backup(writer)
+            self.copy(part, DATABASE)
+        except sqlite3.Error as error:
+            raise UnavailableError("copy-failed", reason=type(error).__name__) from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def summary(self) -> dict[str, Json]:
+        """Say in the ledger what is there so far."""
+        objects = [file for name, file in self._files.items() if name.startswith("objects/")]
+        return {
+            "bytes": sum(file.byte_count for file in objects),
+            "manifest": objects_digest(self._files),
+            "objects": len(objects),
+        }
+
+    def finish(self) -> Made:
+        """Make every name durable, then write the manifest."""
+        sync_folders(self._folder)
+        kept = {name: file for name, file in self._before.items() if name.startswith("objects/")}
+        manifest = Manifest(self._vault.ground.vault_id, self._vault.ground.clock(), kept | self._files)
+        write_file(self._folder / MANIFEST, manifest.encode())
+        size = sum(file.byte_count for file in manifest.files.values())
+        return Made(len(manifest.files), size, self._copied, digest_file(self._folder / MANIFEST).sha256)
+
+    def _copy_object(self, store: ObjectStore, name: str, target: str) -> None:
+        known, there = self._before.get(target), self._folder / target
+        if there.is_file():
+            held = known or digest_file(there)  # without an entry: a backup was cut before its manifest
+            if there.stat().st_size != held.byte_count:
+                raise IntegrityError("backup-damaged", file=target)
+            self._files[target] = held
+            return
+        try:
+            reader = store.open(name)
+        except NotFoundError:
+            return  # an orphan that was swept meanwhile
+        try:
+            self._files[target] = copy_object(reader, there)
+            self._copied += 1
+        finally:
+            reader.close()

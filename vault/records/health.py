@@ -1,0 +1,84 @@
+"""How an opened vault stands: facts and numbers for whoever looks after it; they hold nothing of any record."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from vault.errors import KuraError
+from vault.records.buckets import wanted_ahead
+from vault.records.ground import Contract, Ground
+from vault.records.orphans import find_orphans
+from vault.sealing.bucket import BucketId
+from vault.storage.tables import BucketRow, RecordRow
+
+BUCKET_ALARM_DAYS = 7
+"""A sealed vault that can take deposits for fewer days than this needs its custodians soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractHealth:
+    """One contract: its records, and for how many days beside today buckets stand ready (-1: not even today)."""
+
+    id: str
+    record_count: int
+    bucket_days_ahead: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerHealth:
+    """One ledger, open or closed by a recovery."""
+
+    id: str
+    contract_id: str | None
+    is_open: bool
+    size: int
+    vkey: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a vault stands.
+
+    Attributes:
+        is_sealed: whether custodians must open it before anything can be found or read.
+        halted: why it takes no changes, or None.
+        orphan_count: stored objects that no row names, of any age.
+    """
+
+    is_sealed: bool
+    halted: KuraError | None
+    contracts: tuple[ContractHealth, ...]
+    ledgers: tuple[LedgerHealth, ...]
+    orphan_count: int
+
+
+def health_of(ground: Ground) -> Health:
+    """Look at a vault; works while it is sealed or halted, and changes nothing."""
+    return Health(
+        ground.keys.is_sealed,
+        ground.sequencer.halted,
+        tuple(_contract(ground, contract) for _, contract in sorted(ground.contracts.items())),
+        tuple(
+            LedgerHealth(log.id, log.contract_id, log.is_open, log.size, log.key.encode())
+            for log in sorted(ground.sequencer.logs(), key=lambda log: log.id)
+        ),
+        len(find_orphans(ground)),
+    )
+
+
+def _contract(ground: Ground, contract: Contract) -> ContractHealth:
+    with ground.engine.connect() as connection:
+        count = connection.scalar(
+            select(func.count()).select_from(RecordRow).where(RecordRow.contract_id == contract.id)
+        )
+        rows = connection.execute(
+            select(BucketRow.class_id, BucketRow.scope).where(
+                BucketRow.contract_id == contract.id, BucketRow.state == "open"
+            )
+        ).all()
+    ready = {BucketId(contract.id, row.class_id, row.scope) for row in rows}
+    today, days = ground.clock().date(), 0
+    while days <= ground.days_ahead and ready.issuperset(wanted_ahead(contract, today + timedelta(days=days), 0)):
+        days += 1
+    return ContractHealth(contract.id, count or 0, days - 1)

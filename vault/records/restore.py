@@ -1,0 +1,113 @@
+"""Restoring a backup into a new folder: never over a vault, never without the live epoch, never back in time unseen.
+
+Order of writes: the key store is tried against the live epoch, then every file is copied and compared with the
+manifest, then `kura.toml`: a folder without it is no vault, so that a cut restore is removed and begun again.
+What was destroyed since the backup stays destroyed. A ledger that goes on after the backup shows when the vault is
+opened: it takes nothing before `kura recover`.
+"""
+
+import json
+import shutil
+import tomllib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from vault.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
+from vault.keys.file_keystore import FileKeyStore
+from vault.records.backup import read_manifest
+from vault.records.copying import copy_file, digest_file, sync_folders, write_file
+from vault.records.manifest import KEY_FILE, SETTINGS, Manifest, store_of
+
+_STORES = ("objects/a", "objects/b")
+
+Report = Callable[[int, int], None]
+"""Told (files done, files in all)."""
+
+
+def restore(backup: Path, folder: Path, epoch_dir: Path, key_file: Path | None, report: Report) -> Manifest:
+    """Make the vault of a backup anew in an empty or new folder; give the backup's manifest.
+
+    Args:
+        backup: folder that `back_up` made.
+        folder: where the vault shall be.
+        epoch_dir: the live epoch slots and rollback guard.
+        key_file: a newer copy of the key store than the backup's, where there is one.
+        report: hears of the progress.
+
+    Raises:
+        NotFoundError: there is no finished backup.
+        ConflictError: the folder holds something.
+        RefusedError: `backup-outdated`: keys were destroyed since, and the key store opens with no live epoch.
+        IntegrityError: a file is not what was backed up.
+        UnavailableError: a disk failed, or the epoch slots are not there.
+    """
+    manifest = read_manifest(backup)
+    if manifest is None:
+        raise NotFoundError("backup-unfinished")
+    if folder.exists() and any(folder.iterdir()):
+        raise ConflictError("folder-not-empty", folder=str(folder))
+    keys = key_file or backup / KEY_FILE
+    _require_live(keys, epoch_dir)
+    settings = _settings(backup / SETTINGS, manifest, epoch_dir)
+    try:
+        _copy(manifest, backup, folder, report)
+        if key_file is not None:
+            copy_file(key_file, folder / KEY_FILE)
+        sync_folders(folder)
+        write_file(folder / SETTINGS, settings.encode())
+    except BaseException:
+        _clear(folder)
+        raise
+    return manifest
+
+
+def _require_live(keys: Path, epoch_dir: Path) -> None:
+    """Check that the key store opens with the epoch that is live now; changes nothing."""
+    try:
+        FileKeyStore(keys, epoch_dir, read_only=True)
+    except IntegrityError as error:
+        if error.code == "key-file-outdated":
+            raise RefusedError("backup-outdated") from error
+        raise
+
+
+def _copy(manifest: Manifest, backup: Path, folder: Path, report: Report) -> None:
+    for store in _STORES:
+        (folder / store).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for done, (name, file) in enumerate(sorted(manifest.files.items()), 1):
+        if name != SETTINGS:
+            source = backup / name
+            if not source.is_file() or copy_file(source, folder / _place(name)) != file:
+                raise IntegrityError("backup-damaged", file=name)
+        report(done, len(manifest.files))
+    (folder / "ledgers").mkdir(mode=0o700, exist_ok=True)
+
+
+def _place(name: str) -> str:
+    """Say where a file of a backup belongs in a vault."""
+    store = store_of(name)
+    return name if store is None else f"{_STORES[store]}/{name.split('/', 2)[2]}"
+
+
+def _settings(path: Path, manifest: Manifest, epoch_dir: Path) -> str:
+    """Give the backed up settings with this vault's places: inside its folder, and the live epoch."""
+    if not path.is_file() or digest_file(path) != manifest.files[SETTINGS]:
+        raise IntegrityError("backup-damaged", file=SETTINGS)
+    values: dict[str, dict[str, Any]] = tomllib.loads(path.read_text("utf-8"))
+    values["keys"]["epoch_dir"] = str(epoch_dir.resolve())
+    stores = values.get("storage", {}).get("stores", _STORES)
+    values["storage"] = {"stores": list(_STORES[: len(stores)])}
+    lines = []
+    for section, keys in values.items():
+        # Strings, numbers, booleans and lists of strings: of these JSON's form is TOML's as well.
+        lines += [f"[{section}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()), ""]
+    return "\n".join(lines)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a failed restore left in a folder that was empty."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
