@@ -4,8 +4,8 @@ import fcntl
 import os
 import secrets
 import socket
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,8 +135,8 @@ def verify_vault(
     settings = read_settings(folder)
     verdict = Verdict()
     try:
-        with closing(_Files(folder, settings, custodian, keyless=keyless)) as files:
-            verdict.join(verify(files.opened, report))
+        with opened_files(folder, settings, custodian, keyless=keyless) as files:
+            verdict.join(verify(files, report))
     except KuraError as error:
         verdict.found(folder.name, error)
     except Exception as error:  # noqa: BLE001 - a check that crashed is never a pass
@@ -144,25 +144,26 @@ def verify_vault(
     return verdict
 
 
-class _Files:
-    """A vault's parts, opened for reading only."""
-
-    def __init__(self, folder: Path, settings: Settings, custodian: CustodianSecret | None, *, keyless: bool) -> None:
-        keys = None if keyless else _unsealed_for_reading(folder, settings, custodian)
-        self._engine = open_database(folder / DATABASE, read_only=True)
-        self.opened = VaultFiles(
+@contextmanager
+def opened_files(
+    folder: Path, settings: Settings, custodian: CustodianSecret | None, *, keyless: bool
+) -> Iterator[VaultFiles]:
+    """Open a vault's parts for reading only; errors as `verify_vault` finds them."""
+    keys = None if keyless else _unsealed_for_reading(folder, settings, custodian)
+    engine = open_database(folder / DATABASE, read_only=True)
+    try:
+        yield VaultFiles(
             vault_id=settings.vault.id,
-            engine=self._engine,
-            logs=load_logs(self._engine, keys),
+            engine=engine,
+            logs=load_logs(engine, keys),
             guard=Guard(settings.keys.epoch_dir),
             ledgers=folder / "ledgers",
             stores=open_stores(folder, settings),
             keys=keys,
             secrets=None if keys is None else BucketSecrets(keys, now_utc),
         )
-
-    def close(self) -> None:
-        self._engine.dispose()
+    finally:
+        engine.dispose()
 
 
 def _unsealed_for_reading(folder: Path, settings: Settings, custodian: CustodianSecret | None) -> FileKeyStore:

@@ -123,9 +123,7 @@ def summary(day: Day, language: Language) -> Table:
     return table
 
 
-def _live(
-    vault: Vault, day: Day, custodian: CustodianSecret, samples: Path | None, say: Callable[[str], None]
-) -> None:
+def _live(vault: Vault, day: Day, custodian: CustodianSecret, samples: Path | None, say: Callable[[str], None]) -> None:
     plan = sample_day(CLERK, MANAGER, now_utc(), _ids(), samples)
     say(f"depositing {len(plan)} records / {len(plan)} 件を登録")
     began = time.perf_counter()

@@ -77,10 +77,15 @@ class Face:
         """Print values as one line."""
         self._out.print(json.dumps(values, ensure_ascii=False))
 
-    def complain(self, error: KuraError) -> int:
-        """Say an error in one line on standard error; give the exit code."""
+    def complain_only(self, error: KuraError) -> str:
+        """Say an error in one line on standard error, and give that line."""
         sentence = " ".join(error.sentence(self.language).split())
         self._err.print(sentence)
+        return sentence
+
+    def complain(self, error: KuraError) -> int:
+        """Say an error as people and programs read it; give the exit code."""
+        sentence = self.complain_only(error)
         if self.as_json:
             self.print_json({"error": {"code": error.code, "sentence": sentence}})
         return PROOF_FAILED if isinstance(error, IntegrityError) else WRONG_USE

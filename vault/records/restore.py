@@ -102,7 +102,11 @@ def _settings(path: Path, manifest: Manifest, epoch_dir: Path) -> str:
     lines = []
     for section, keys in values.items():
         # Strings, numbers, booleans and lists of strings: of these JSON's form is TOML's as well.
-        lines += [f"[{section}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()), ""]
+        lines += [
+            f"[{section}]",
+            *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()),
+            "",
+        ]
     return "\n".join(lines)
 
 

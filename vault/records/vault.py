@@ -134,6 +134,8 @@ class Vault:
                 self.ground.sequencer.halt(problem)
             raise
         self._compare_keys()
+        self.make_ahead()
+        index_pending(self.ground, self.buckets)
         self.publish()
         return recovered
 

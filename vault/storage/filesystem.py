@@ -55,7 +55,9 @@ class FilesystemStore:
     def open(self, name: str) -> "_FileReader":
         """Open an object."""
         try:
-            return _FileReader(os.open(self._folder / name[:2] / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
+            # Not blocking: a pipe laid in an object's place must not hold a reader for ever.
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            return _FileReader(os.open(self._folder / name[:2] / name, flags))
         except FileNotFoundError as error:
             raise NotFoundError("object-missing", name=name, store=self.label) from error
         except OSError as error:

@@ -1,5 +1,4 @@
-"""One call of a host verb: who asks, what for, and with which open files. Arguments come from outside: all are checked.
-"""
+"""One call of a host verb: who asks, what for, and with which open files. Arguments come from outside: all are checked."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -69,7 +68,10 @@ class Fields:
             return None
         if not isinstance(value, str) or len(value) > most:
             raise RefusedError("argument-wrong", name=name)
-        if any((ord(character) < 32 and character not in "\n\t") or 0xD800 <= ord(character) < 0xE000 for character in value):  # noqa: E501, PLR2004
+        if any(
+            (ord(character) < 32 and character not in "\n\t") or 0xD800 <= ord(character) < 0xE000
+            for character in value
+        ):  # noqa: E501, PLR2004
             raise RefusedError("argument-wrong", name=name)
         return value
 

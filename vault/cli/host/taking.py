@@ -7,10 +7,13 @@ from typing import Any
 
 from vault.cli.host.call import Call, Fields, Item
 from vault.cli.owner.wire import encode_error
-from vault.errors import KuraError
+from vault.errors import KuraError, RefusedError
 from vault.records.bulk import Outcome, deposit_many
+from vault.records.import_id import import_id
 from vault.records.request import DepositRequest
 from vault.records.source import FileSource, Source
+
+_PATH_LENGTH = 2 * 4096  # PATH_MAX, in hex
 
 
 def deposit(call: Call) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def _requests(call: Call, opened: _Opened) -> Iterator[tuple[DepositRequest, Cal
 def _request(call: Call, item: Item) -> DepositRequest:
     fields = Fields(item.fields)
     return DepositRequest(
-        id=fields.text("id"),
+        id=_record_id(call, fields, item.descriptor),
         class_id=fields.text("class_id"),
         subject_key=fields.optional_text("subject_key"),
         started_at=fields.instant("started_at"),
@@ -73,6 +76,20 @@ def _request(call: Call, item: Item) -> DepositRequest:
         title_code=fields.optional_text("title_code"),
         file_name=fields.optional_text("file_name"),
     )
+
+
+def _record_id(call: Call, fields: Fields, descriptor: int) -> str:
+    """Give the id that the depositor chose, or that of an imported file by its path below the folder, in hex."""
+    path = fields.optional_text("path", most=_PATH_LENGTH)
+    if path is None:
+        return fields.text("id")
+    try:
+        relative = bytes.fromhex(path)
+    except ValueError as error:
+        raise RefusedError("argument-wrong", name="path") from error
+    facts = os.fstat(descriptor)
+    scope = (call.vault.ground.vault_id, call.contract_id(), fields.text("class_id"))
+    return import_id(scope, relative, facts.st_size, facts.st_mtime_ns)
 
 
 def _kind(outcome: Outcome) -> str:

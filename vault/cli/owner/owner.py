@@ -58,6 +58,19 @@ def ask(
             vault.close()
 
 
+def ask_owner(folder: Path, request: Request) -> dict[str, Any]:
+    """Have a verb performed by the owner that serves the vault: it makes no sense for one run.
+
+    Raises:
+        UnavailableError: `owner-missing`.
+        KuraError: what the verb raised.
+    """
+    connected = connect(folder)
+    if connected is None:
+        raise UnavailableError("owner-missing")
+    return _ask_owner(connected, request, (), lambda _: None)
+
+
 def _ask_owner(connected: socket.socket, request: Request, items: Iterable[Item], tell: Tell) -> dict[str, Any]:
     connection = Connection(connected)
     failures: list[Exception] = []

@@ -1,0 +1,55 @@
+"""`kura serve`, `kura unseal`, `kura seal`: the owner of the folder, and the custodians at it."""
+
+import typer
+
+from vault.bootstrap import open_vault
+from vault.cli.face import Answer, Face, command
+from vault.cli.host.call import Request
+from vault.cli.host.keys import read_secret
+from vault.cli.options import As, PassphraseFile, custodian_of, typed_passphrase
+from vault.cli.owner.owner import ask_owner
+from vault.cli.owner.server import serve as serve_vault
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "serve")(serve)
+    command(app, "unseal")(unseal)
+    command(app, "seal")(seal)
+
+
+def serve(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
+    """Own the folder and answer requests until SIGTERM. Without a passphrase file it is sealed: it takes deposits,
+    finds and shows nothing. 保管庫を起動します（終了は SIGTERM）。
+    """
+    vault = open_vault(face.folder, custodian_of(passphrase_file))
+    try:
+
+        def ready() -> None:
+            state = ("sealed", "封印中") if vault.is_sealed else ("open", "解錠済み")
+            face.say(f"Serving {face.folder} ({state[0]}).", f"{face.folder} を起動しました（{state[1]}）。")
+            if vault.problem is not None:
+                face.complain(vault.problem)
+            if face.as_json:
+                face.print_json({"ready": True, "sealed": vault.is_sealed})
+
+        serve_vault(vault, ready)
+    finally:
+        vault.close()
+    return Answer({"stopped": True})
+
+
+def unseal(face: Face, actor: As = None, passphrase_file: PassphraseFile = None) -> Answer:
+    """Open the served vault with the custodians' secret. 鍵を投入して保管庫を開きます。"""
+    secret = typed_passphrase(passphrase_file)
+    read_secret(secret)  # what is mistyped is told before anything is sent
+    result = ask_owner(face.folder, Request("unseal", actor, {"secret": secret}))
+    face.say("The vault is open.", "保管庫を開きました。")
+    return Answer(result)
+
+
+def seal(face: Face) -> Answer:
+    """Close the served vault: it goes on taking deposits. 保管庫を封印します（登録は続けられます）。"""
+    result = ask_owner(face.folder, Request("seal", None, {}))
+    face.say("The vault is sealed.", "保管庫を封印しました。")
+    return Answer(result)
