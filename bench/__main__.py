@@ -10,8 +10,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench.ingest import ingest_pdf, ingest_video, two_copies
+from bench.latency import deposit_latency
+from bench.ledger import ledger
+from bench.memory import memory
 from bench.one_transaction import one_transaction
 from bench.options import Options
+from bench.peers import peers
+from bench.reading import read_bulk, read_each, verify
 from bench.result import Result
 
 BENCHMARKS: Mapping[str, Callable[[Options], Result]] = {
@@ -19,6 +24,13 @@ BENCHMARKS: Mapping[str, Callable[[Options], Result]] = {
     "ingest-video": ingest_video,
     "two-copies": two_copies,
     "one-transaction": one_transaction,
+    "verify": verify,
+    "read-bulk": read_bulk,
+    "read-each": read_each,
+    "memory": memory,
+    "deposit-latency": deposit_latency,
+    "ledger": ledger,
+    "peers": peers,
 }
 _WORK = Path(__file__).parent / ".work"
 

@@ -44,5 +44,5 @@ def run(function: Callable[..., Mapping[str, Any]], *arguments: object, env: Map
     )
     process_s = time.perf_counter() - begin
     if done.returncode != 0:
-        raise RuntimeError(f"{function.__module__}.{function.__name__}")
+        raise RuntimeError(function.__module__, function.__name__)
     return Ran(json.loads(done.stdout.splitlines()[-1]), process_s)

@@ -28,14 +28,15 @@ class Inputs:
 def pdf(image: bytes) -> bytes:
     """Give a PDF of one page that shows one image, whose compressed bytes these are said to be."""
     drawing = b"595 0 0 842 0 0 cm /Scan Do"
+    shown = b"/MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /XObject << /Scan 5 0 R >> >>"
+    picture = b"/Type /XObject /Subtype /Image /Width 2480 /Height 3508 /ColorSpace /DeviceGray /BitsPerComponent 8"
+    picture += b" /Filter /DCTDecode"
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R"
-        b" /Resources << /XObject << /Scan 5 0 R >> >> >>",
+        b"<< /Type /Page /Parent 2 0 R %b >>" % shown,
         b"<< /Length %d >>\nstream\n%b\nendstream" % (len(drawing), drawing),
-        b"<< /Type /XObject /Subtype /Image /Width 2480 /Height 3508 /ColorSpace /DeviceGray /BitsPerComponent 8"
-        b" /Filter /DCTDecode /Length %d >>\nstream\n%b\nendstream" % (len(image), image),
+        b"<< %b /Length %d >>\nstream\n%b\nendstream" % (picture, len(image), image),
     ]
     document = bytearray(b"%PDF-1.7\n")
     table = bytearray(b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1))

@@ -1,9 +1,7 @@
 """A transaction for each PDF, from several depositors at once, against the yardstick's durable files."""
 
-import queue
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from bench.child import run
 from bench.options import Options
 from bench.park import park
 from bench.result import Result
+from bench.threads import share
 from bench.vaults import CONTRACT, OpenedFile, depositor_for, make_vault, opened, request_for, warm_up
 from vault.records.vault import Vault
 
@@ -42,23 +41,11 @@ def timed_deposits(folder: str, source: str) -> Mapping[str, Any]:
 
 
 def _deposit_each(vault: Vault, paths: Sequence[Path]) -> float:
-    waiting: queue.SimpleQueue[Path] = queue.SimpleQueue()
-    for path in paths:
-        waiting.put(path)
     actor = depositor_for(vault, paths[0].name)
 
-    def loop() -> None:
-        while not waiting.empty():
-            try:
-                path = waiting.get_nowait()
-            except queue.Empty:
-                return
-            done = vault.deposits.deposit(actor, CONTRACT, request_for(path.name), OpenedFile(path))
-            done.receipt.encode()
+    def deposit(path: Path) -> None:
+        vault.deposits.deposit(actor, CONTRACT, request_for(path.name), OpenedFile(path)).receipt.encode()
 
     begin = time.perf_counter()
-    with ThreadPoolExecutor(_DEPOSITORS) as pool:
-        crew = [pool.submit(loop) for _ in range(_DEPOSITORS)]
-        for member in crew:
-            member.result()
+    share(paths, deposit, _DEPOSITORS)
     return time.perf_counter() - begin

@@ -1,10 +1,10 @@
-"""The yardstick: SHA-256, AES-256-GCM and a durable file for each input, as tight as Python goes; a vault without a vault.
+"""The yardstick: SHA-256, AES-256-GCM and a durable file for each input, as tight as Python goes; no rows, no ledger.
 
     put   read a file, hash it, seal it in frames of 1 MiB, write it beside its place, fsync, rename, fsync the folder
     get   read it back, open every frame, hash, and compare with the digest at the end of the file
 
 A stored file: prefix[8] || length[8], then frames of up to 1 MiB with their tags, then the SHA-256 of the plaintext.
-Nonce of frame i: prefix || i[4]. Associated data: 1 on the last frame, 0 on others. The key is fixed: it guards nothing.
+Nonce of frame i: prefix || i[4]. Associated data: 1 on the last frame, else 0. The key is fixed: it guards nothing.
 """
 
 import hashlib

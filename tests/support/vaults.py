@@ -72,7 +72,7 @@ def pdf(n: int = 1, size: int = 2_000) -> bytes:
     return file.getvalue()
 
 
-def request(**overrides: Any) -> DepositRequest:
+def request(**overrides: object) -> DepositRequest:
     """Ask for a card application form that was received just now; any field may be given."""
     values: dict[str, Any] = {
         "id": new_id(),

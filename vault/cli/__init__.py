@@ -6,7 +6,7 @@ import typer
 from click.exceptions import Abort, ClickException, Exit
 from typer.main import get_command
 
-from vault.cli import care, contracts, deposit, doctor, init, keeping, receipt, service, show, verify
+from vault.cli import care, contracts, demo, deposit, doctor, init, keeping, receipt, service, show, verify
 from vault.cli.face import FINE, WRONG_USE, Face, language_of, unexpected
 from vault.errors import RefusedError
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (init, contracts, service, deposit, show, verify, receipt, doctor, care, keeping):
+for room in (demo, init, contracts, service, deposit, show, verify, receipt, doctor, care, keeping):
     room.register(app)
 
 

@@ -18,12 +18,13 @@ def register(app: typer.Typer) -> None:
 
 def scrub(
     face: Face,
+    *,
     rate: Annotated[int | None, typer.Option("--mib-per-second", help="Read no faster. 読み取り速度の上限")] = None,
     contract: Contract = None,
     actor: As = None,
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """Read every copy of every record and compare it; goes on where it was stopped. 全記録の内容を検査します。"""
+    """全記録の内容を検査します。Read every copy of every record and compare it; goes on where it was stopped."""
     arguments = {"contract": contract, "bytes_per_second": None if rate is None else rate * _MIB}
     with face.progress("checking", "検査中") as show:
         result = perform(
@@ -45,7 +46,7 @@ def scrub(
 
 
 def recover(face: Face, actor: As = None, passphrase_file: PassphraseFile = None) -> Answer:
-    """Go on after a ledger went back, under a new origin; logged. 巻き戻された台帳を閉じ、新しい台帳で再開します。"""
+    """巻き戻された台帳を閉じ、新しい台帳で再開します。Go on after a ledger went back, under a new origin; logged."""
     result = perform(face, "recover", {}, person=actor, passphrase_file=passphrase_file)
     for log in result["recovered"]:
         face.say(f"{log['id']}: {log['log_vkey']}", f"{log['id']}：{log['log_vkey']}")

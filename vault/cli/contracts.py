@@ -27,11 +27,12 @@ def _group() -> None:
 
 def open_contract(
     face: Face,
+    *,
     policy: Annotated[str, typer.Argument(metavar="FILE", help="Policy file, or a packaged one's name. 契約別ルール")],
     person: Annotated[list[str], typer.Option("--person", metavar="NUMBER:NAME:ROLE", help="A founder. 最初の利用者")],
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """Begin a contract. 契約を開始します。"""
+    """契約を開始します。Begin a contract."""
     arguments = {"policy": read_policy(policy), "people": person}
     result = perform(face, "contract-open", arguments, passphrase_file=passphrase_file)
     face.say(f"The contract {result['contract']} is open.", f"契約 {result['contract']} を開始しました。")
@@ -41,12 +42,13 @@ def open_contract(
 
 def add_person(
     face: Face,
+    *,
     person: Annotated[str, typer.Argument(metavar="NUMBER:NAME:ROLE", help="職員番号:氏名:役割")],
     contract: Contract = None,
     actor: As = None,
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """Add a person, or give one more role. 利用者または役割を追加します。"""
+    """利用者または役割を追加します。Add a person, or give one more role."""
     arguments = {"person": person, "contract": contract}
     result = perform(face, "person-add", arguments, person=actor, passphrase_file=passphrase_file)
     face.say(

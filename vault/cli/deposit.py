@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def deposit(  # noqa: PLR0913 - one option each
     face: Face,
+    *,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="ファイル")],
     class_id: Class,
     subject_key: Annotated[
@@ -49,7 +50,7 @@ def deposit(  # noqa: PLR0913 - one option each
     receipts: Receipts = None,
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """Deposit files; each is a record with a receipt. ファイルを登録します。"""
+    """ファイルを登録します。Deposit files; each is a record with a receipt."""
     if record_id is not None and len(files) > 1:
         raise RefusedError("argument-wrong", name="--id")
     fields = {
@@ -82,8 +83,9 @@ def deposit(  # noqa: PLR0913 - one option each
     return run.answer(result)
 
 
-def import_folder(  # noqa: PLR0913 - one option each
+def import_folder(
     face: Face,
+    *,
     source: Annotated[Path, typer.Argument(metavar="FOLDER", help="フォルダー")],
     class_id: Class,
     subject_key_from: Annotated[
@@ -95,7 +97,7 @@ def import_folder(  # noqa: PLR0913 - one option each
     receipts: Receipts = None,
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """Deposit every file of a folder; repeating it takes only what is missing. フォルダーをまとめて登録します。"""
+    """フォルダーをまとめて登録します。Deposit every file of a folder; repeating it takes only what is missing."""
     if subject_key_from not in (None, "name"):
         raise RefusedError("argument-wrong", name="--subject-key-from")
     found = files_below(source)

@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
-    """Say what is wrong with the vault, or soon will be. 保管庫の状態を点検します。"""
+    """保管庫の状態を点検します。Say what is wrong with the vault, or soon will be."""
     findings: list[Finding] = []
     state: dict[str, Any] = {}
     try:
@@ -118,7 +118,7 @@ def _epoch_file_system(place: Path) -> Iterator[Finding]:
             "epoch",
             Level.WARNING,
             f"{kind} writes beside what it replaces: destroyed epochs may stay on the disk. Use ext4 or XFS for it.",
-            f"{kind} は上書き時に古い内容を残すため、破棄した鍵がディスクに残ることがあります。ext4 か XFS を使ってください。",
+            f"{kind} は上書きしても古い内容を残すので、破棄した鍵が残ることがあります。ext4 か XFS を使ってください。",
         )
     if kind in _FORGETS:
         yield Finding(

@@ -58,6 +58,15 @@ class Face:
         self._err = Console(file=sys.stderr, markup=False, highlight=False, soft_wrap=True)
 
     @property
+    def named_folder(self) -> Path | None:
+        """The vault's folder, where one was named."""
+        return self._folder
+
+    def at(self, folder: Path) -> "Face":
+        """The same face, at another folder."""
+        return Face(folder, self.language, as_json=self.as_json)
+
+    @property
     def folder(self) -> Path:
         """The vault's folder.
 

@@ -1,6 +1,5 @@
 """`kura init`: a new vault, its policy, its founders and what opens it."""
 
-import os
 import re
 import secrets
 from importlib.resources import files
@@ -30,6 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def init(  # noqa: PLR0913 - one option each
     face: Face,
+    *,
     target: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder. 新しいフォルダー")],
     policy: Annotated[str, typer.Option("--policy", help="Policy file, or a packaged one's name. 契約別ルール")],
     person: Annotated[list[str], typer.Option("--person", metavar="NUMBER:NAME:ROLE", help="A founder. 最初の利用者")],
@@ -41,7 +41,7 @@ def init(  # noqa: PLR0913 - one option each
         str | None, typer.Option("--shares", metavar="K-of-N", help="Open by shares. 分散鍵で開く")
     ] = None,
 ) -> Answer:
-    """Make a vault. 保管庫を作成します。"""
+    """保管庫を作成します。Make a vault."""
     people = [NewPerson.parse(text) for text in person]
     lines = _shares(shares, passphrase_file, auto_unseal=auto_unseal) if shares is not None else []
     passphrase = None if lines else _passphrase(passphrase_file, auto_unseal=auto_unseal)
@@ -77,7 +77,7 @@ def read_policy(name: str) -> str:
     Raises:
         RefusedError: there is none such.
     """
-    if os.path.isfile(name):
+    if Path(name).is_file():
         return read_text(Path(name))
     packaged = files("policies")
     if _PACKAGED.fullmatch(name) and packaged.joinpath(f"{name}.toml").is_file():

@@ -24,11 +24,12 @@ def register(app: typer.Typer) -> None:
 
 def backup(
     face: Face,
+    *,
     target: Annotated[Path, typer.Argument(metavar="DEST", help="Folder on another disk. 別ディスクのフォルダー")],
     actor: As = None,
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """Make or renew a backup; without the epoch slots it opens nothing. バックアップを作成・更新します。"""
+    """バックアップを作成・更新します。Make or renew a backup; without the epoch slots it opens nothing."""
 
     def items() -> Iterator[Item]:
         yield Item({}, _folder(target))
@@ -50,15 +51,16 @@ def backup(
     return Answer(result)
 
 
-def restore_backup(  # noqa: PLR0913 - one option each
+def restore_backup(
     face: Face,
+    *,
     source: Annotated[Path, typer.Argument(metavar="BACKUP", help="バックアップのフォルダー")],
     target: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder. 新しいフォルダー")],
     epoch_dir: Annotated[Path, typer.Option("--epoch-dir", help="The live epoch slots. 現在のエポック鍵の場所")],
     key_file: Annotated[Path | None, typer.Option("--key-file", help="A newer key store. 新しい鍵保管ファイル")] = None,
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """Restore a backup into a new folder and open it. バックアップを新しいフォルダーに復元します。"""
+    """バックアップを新しいフォルダーに復元します。Restore a backup into a new folder and open it."""
     custodian = custodian_of(passphrase_file)
     with face.progress("restoring", "復元中") as show:
         manifest = restore(source, target, epoch_dir, key_file, show)

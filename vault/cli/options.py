@@ -86,7 +86,7 @@ def open_input(path: Path) -> int:
         raise RefusedError("input-unreadable", reason=type(error).__name__) from error
 
 
-def perform(  # noqa: PLR0913 - each is a different thing
+def perform(
     face: Face,
     verb: str,
     arguments: Mapping[str, Any],

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +34,7 @@ def _group() -> None:
 
 def check(
     face: Face,
+    *,
     receipt: Annotated[Path, typer.Argument(metavar="RECEIPT", help="受領証（.tlog-proof）")],
     log_key: Annotated[
         str, typer.Option("--log-key", metavar="VKEY|FILE", help="The ledger's verifier key. 台帳の検証鍵")
@@ -40,7 +42,7 @@ def check(
     document: Annotated[Path | None, typer.Argument(metavar="[DOCUMENT]", help="照合する文書")] = None,
     salt: Annotated[str | None, typer.Option("--salt", help="As handed out with the receipt. ソルト")] = None,
 ) -> Answer:
-    """Check a receipt, and that it is of a document. 受領証を検証し、文書と照合します。"""
+    """受領証を検証し、文書と照合します。Check a receipt, and that it is of a document."""
     key = _key(log_key)
     proof = Receipt.decode(_receipt_text(receipt))
     checkpoint = proof.verify(key)
@@ -91,7 +93,7 @@ def _compare(document: Path, salt: str | None, kind: EventKind, commitment: obje
         raise RefusedError("receipt-salt-missing")
     if kind is not EventKind.DEPOSIT_ACCEPTED or not isinstance(commitment, str):
         raise RefusedError("receipt-not-of-deposit")
-    with open(open_input(document), "rb") as file:
+    with os.fdopen(open_input(document), "rb") as file:
         try:
             digest = hashlib.file_digest(file, "sha256").digest()
         except OSError as error:

@@ -19,8 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
-    """Own the folder and answer requests until SIGTERM. Without a passphrase file it is sealed: it takes deposits,
-    finds and shows nothing. 保管庫を起動します（終了は SIGTERM）。
+    """保管庫を起動します（終了は SIGTERM）。Own the folder and answer requests until SIGTERM.
+
+    Without a passphrase file it is sealed: it takes deposits, finds and shows nothing.
     """
     vault = open_vault(face.folder, custodian_of(passphrase_file))
     try:
@@ -40,7 +41,7 @@ def serve(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
 
 
 def unseal(face: Face, actor: As = None, passphrase_file: PassphraseFile = None) -> Answer:
-    """Open the served vault with the custodians' secret. 鍵を投入して保管庫を開きます。"""
+    """鍵を投入して保管庫を開きます。Open the served vault with the custodians' secret."""
     secret = typed_passphrase(passphrase_file)
     read_secret(secret)  # what is mistyped is told before anything is sent
     result = ask_owner(face.folder, Request("unseal", actor, {"secret": secret}))
@@ -49,7 +50,7 @@ def unseal(face: Face, actor: As = None, passphrase_file: PassphraseFile = None)
 
 
 def seal(face: Face) -> Answer:
-    """Close the served vault: it goes on taking deposits. 保管庫を封印します（登録は続けられます）。"""
+    """保管庫を封印します（登録は続けられます）。Close the served vault: it goes on taking deposits."""
     result = ask_owner(face.folder, Request("seal", None, {}))
     face.say("The vault is sealed.", "保管庫を封印しました。")
     return Answer(result)

@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def find(  # noqa: PLR0913 - one option each
     face: Face,
+    *,
     class_id: Annotated[list[str] | None, typer.Option("--class", help="Record class. 記録区分")] = None,
     subject_key: Annotated[str | None, typer.Option("--subject-key", help="The city's number. 進捗管理番号")] = None,
     ended_from: Annotated[str | None, typer.Option("--from", help="First instant, inclusive. 終了日時（以降）")] = None,
@@ -47,7 +48,7 @@ def find(  # noqa: PLR0913 - one option each
     actor: As = None,
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """Find records, newest first; logged. 記録を探します（記録されます）。"""
+    """記録を探します（記録されます）。Find records, newest first; logged."""
     arguments = {
         "classes": class_id or [],
         "subject_key": subject_key,
@@ -69,6 +70,7 @@ def find(  # noqa: PLR0913 - one option each
 
 def open_record(  # noqa: PLR0913 - one option each
     face: Face,
+    *,
     record_id: Annotated[str, typer.Argument(metavar="ID", help="記録の ID")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to. 出力先")],
     purpose: Annotated[str, typer.Option("--purpose", metavar="CODE", help="Why, as case_processing. 閲覧の目的")],
@@ -78,7 +80,7 @@ def open_record(  # noqa: PLR0913 - one option each
     actor: As = None,
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """Write a record's bytes to a file; logged before shown. 記録を取り出します（先に記録されます）。"""
+    """記録を取り出します（先に記録されます）。Write a record's bytes to a file; logged before shown."""
     if not force and os.path.lexists(output):
         raise ConflictError("output-exists")
     fresh = output.with_name(f".{output.name}.{os.getpid()}.kura")

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from vault.bootstrap import auto_custodian
+from vault.bootstrap import verify_vault
 from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
 from vault.cli.options import PassphraseFile, custodian_of
-from vault.settings import read_settings
+from vault.errors import IntegrityError
 
 
 def register(app: typer.Typer) -> None:
@@ -18,35 +18,30 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     face: Face,
+    *,
     target: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Default: --dir. 保管庫のフォルダー")] = None,
     keyless: Annotated[bool, typer.Option("--keyless", help="Without opening anything. 鍵を使わない検証")] = False,
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """Verify a whole vault, offline, from its files; also a copied one. 保管庫全体を検証します。"""
-    from vault.evidence.verify import verify_vault  # noqa: PLC0415 - the other commands need none of it
-
+    """保管庫全体を検証します。Verify a whole vault, offline, from its files; also a copied one."""
     folder = target or face.folder
-    custodian = None
-    if not keyless:
-        custodian = custodian_of(passphrase_file) or auto_custodian(folder, read_settings(folder))
     with face.progress("verifying", "検証中") as show:
-        verdict = verify_vault(folder, custodian, keyless=keyless, report=lambda _, done, total: show(done, total))
-    for note in verdict.notes:
-        face.say(str(note), str(note))
-    for finding in verdict.findings:
-        face.say(
-            f"{finding.code}: {finding.what}: {finding.sentence}", f"{finding.code}：{finding.what}：{finding.sentence}"
+        verdict = verify_vault(
+            folder,
+            None if keyless else custodian_of(passphrase_file),
+            keyless=keyless,
+            report=lambda _, done, total: show(done, total),
         )
-    for name, count in verdict.counts.items():
-        face.say(f"{name}: {count}", f"{name}：{count}")
-    if verdict.findings:
-        face.say(f"Findings: {len(verdict.findings)}.", f"問題：{len(verdict.findings)} 件。")
-    else:
+    sentences = [finding.sentence(face.language) for finding in verdict.findings]
+    for line in [*verdict.notes, *sentences, *(f"{name}: {count}" for name, count in verdict.counts.items())]:
+        face.say(line, line)
+    if verdict.is_sound:
         face.say("Everything holds.", "すべての証明が成り立ちました。")
-    values = {
-        "ok": not verdict.findings,
-        "findings": [{"code": one.code, "what": one.what, "sentence": one.sentence} for one in verdict.findings],
-        "notes": [str(note) for note in verdict.notes],
-        "counts": dict(verdict.counts),
-    }
-    return Answer(values, PROOF_FAILED if verdict.findings else FINE)
+    else:
+        face.complain_only(IntegrityError("verification-failed", count=len(sentences)))
+    findings = [
+        {"code": finding.code, "what": finding.what, "sentence": sentence}
+        for finding, sentence in zip(verdict.findings, sentences, strict=True)
+    ]
+    values = {"ok": verdict.is_sound, "findings": findings, "notes": verdict.notes, "counts": dict(verdict.counts)}
+    return Answer(values, FINE if verdict.is_sound else PROOF_FAILED)

@@ -25,6 +25,9 @@ def known_despite_torn_slot(log: Log, guard: Guard, published: Path) -> list[Che
         IntegrityError: both slots are damaged, or as `newest_known`.
     """
     _, survivor = guard.survivor(log.id, log.key)
+    # The very first write may be cut, but nothing is published before it has been made.
+    if survivor is None and published.is_file():
+        raise IntegrityError("guard-damaged", ledger=log.id)
     return _and_published(survivor, log, published)
 
 

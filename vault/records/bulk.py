@@ -26,7 +26,7 @@ OpenSource = Callable[[], Source]
 Outcome = Deposited | KuraError
 
 
-def deposit_many(  # noqa: PLR0913 - the last two are for measuring
+def deposit_many(
     deposits: Deposits,
     actor: Actor,
     contract_id: str,

@@ -47,10 +47,10 @@ def recover_ledger(ground: Ground, guard: Guard, actor: Actor, suspect: Suspect)
 
     def change(transaction: Transaction) -> None:
         transaction.connection.execute(update(LedgerRow).where(LedgerRow.id == old.id).values(state="closed"))
+        transaction.open_ledger(log, row)
         if old.contract_id is not None:
             successor = update(ContractRow).where(ContractRow.id == old.contract_id).values(ledger_id=log.id)
             transaction.connection.execute(successor)
-        transaction.open_ledger(log, row)
         event = Event(EventKind.LEDGER_RECOVERED, ground.clock(), actor.name, ledger_body(row) | _story(suspect))
         transaction.append(log.id, event)
 

@@ -162,11 +162,14 @@ class Vault:
         return self.folder / "ledgers" / ledger_id
 
     def close(self) -> None:
-        """Finish what is under way, publish, and let go of everything."""
+        """Finish what is under way, publish, and let go of everything. Harmless to repeat."""
+        closers, self._closers = self._closers, []
+        if not closers:
+            return
         self.ground.sequencer.stop()
         if self.problem is None:
             self.publish()
-        for closer in self._closers:
+        for closer in closers:
             closer()
 
     def _require_open(self) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from vaults import policy_text
 
-from vault.cli.demo import Day, proofs, run_demo
+from vault.cli.day import Day, proofs, live_day
 
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
-    return run_demo(tmp_path_factory.mktemp("demo") / "vault", policy_text(), None, lambda _: None)
+    return live_day(tmp_path_factory.mktemp("demo") / "vault", policy_text(), None, lambda *_: None)
 
 
 @dataclass(frozen=True)

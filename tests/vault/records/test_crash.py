@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import re
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,7 @@ from vault.storage.tables import EventPartRow, EventRow, LedgerRow, ObjectRow, R
 
 PROGRAM = Path(crash_load.__file__).with_name("crash_child.py")
 ROUNDS = 12  # kills per step
+MOST_ROUNDS = 60  # where threads came another way than in the first, unkilled run, and the step was not hit yet
 SYNC = "fsync,fdatasync"
 PART = r"/objects/[ab]/[0-9a-f]{2}/[0-9a-f]{32}\.part"
 
@@ -52,7 +54,7 @@ STEPS = {
     "store's folder synced": Step(SYNC, r"/objects/[ab]>"),
     "key file written": Step("write", r"/keys/store\.new", "vault/keys/store.new", is_taken_sealed=False),
     "key file synced": Step(SYNC, r"/keys/store\.new", "vault/keys/store.new", is_taken_sealed=False),
-    "key file renamed": Step("/^rename", r"/keys/store", is_taken_sealed=False),
+    "key file renamed": Step("/^rename", r"/keys/store", "vault/keys/store", is_taken_sealed=False),
     "key folder synced": Step(SYNC, r"/keys>", "vault/keys", is_taken_sealed=False),
     "write-ahead log written": Step("pwrite64", r"kura\.db-wal", "vault/kura.db-wal"),
     "commit synced": Step(SYNC, r"kura\.db-wal", "vault/kura.db-wal"),
@@ -114,11 +116,12 @@ def test_what_was_acknowledged_survives_a_kill_and_nothing_else_is_half_there(wo
     assert ended == 0
     ordinals = sorted({call.ordinal for call in calls if is_step(step, call)})
     assert ordinals, "the load never comes to this step"
-    hits = 0
-    for _ in range(ROUNDS):
+    hits = rounds = 0
+    while rounds < ROUNDS or (not hits and rounds < MOST_ROUNDS):
+        rounds += 1
         before = set(world.acknowledged)
         load, calls, ended = world.round(step, kill_at := world.rng.choice(ordinals))
-        hits += ended == 9 and any(is_step(step, call) for call in calls if call.ordinal == kill_at)
+        hits += ended == signal.SIGKILL and any(is_step(step, call) for call in calls if call.ordinal == kill_at)
         require_nothing_lost(world, load, set(world.acknowledged) - before)
     assert hits, "no round was killed at this step"
     verdict = verify_vault(world.folder, vaults.custodian())

@@ -1,4 +1,4 @@
-"""What the vault's own host may ask of it: verbs performed by the owner of the folder, in its process or over its
+"""Host verbs: what the vault's own host may ask, performed by the folder's owner, in its process or over its socket.
 
-socket. They parse arguments, call one service and give plain values; deciding is the vault's.
+They parse arguments, call one service and give plain values; deciding is the vault's.
 """

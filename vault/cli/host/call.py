@@ -1,5 +1,6 @@
-"""One call of a host verb: who asks, what for, and with which open files. Arguments come from outside: all are checked."""
+"""One call of a host verb: who asks, what for, with which open files. All of it comes from outside and is checked."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +11,9 @@ from vault.people.actor import Actor
 from vault.records.vault import Vault
 
 _TEXT_LENGTH = 4096
+_NOT_TEXT = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
+)
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -62,16 +66,13 @@ class Fields:
         return value
 
     def optional_text(self, name: str, *, most: int = _TEXT_LENGTH) -> str | None:
-        """Give a text of Unicode characters without control characters (line breaks and tabs apart), or None."""
+        """Give a text of Unicode characters without control characters (line ends and tabs apart), or None."""
         value = self._values.get(name)
         if value is None:
             return None
         if not isinstance(value, str) or len(value) > most:
             raise RefusedError("argument-wrong", name=name)
-        if any(
-            (ord(character) < 32 and character not in "\n\t") or 0xD800 <= ord(character) < 0xE000
-            for character in value
-        ):  # noqa: E501, PLR2004
+        if _NOT_TEXT.search(value):
             raise RefusedError("argument-wrong", name=name)
         return value
 

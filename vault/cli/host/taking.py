@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from vault.cli.host.call import Call, Fields, Item
@@ -23,44 +24,55 @@ def deposit(call: Call) -> dict[str, Any]:
     """
     contract_id, actor = call.contract_id(), call.person()
     counts = {"taken": 0, "there_before": 0, "refused": 0}
-    opened = _Opened()
+    items = _Items(call)
     try:
-        items = _requests(call, opened)
-        for position, outcome in deposit_many(call.vault.deposits, actor, contract_id, items):
-            opened.close(position)
-            values = _values(outcome)
+        for number, outcome in deposit_many(call.vault.deposits, actor, contract_id, items.requests()):
             counts[_kind(outcome)] += 1
-            call.tell({"position": position} | values)
+            call.tell({"position": items.finish(number)} | _values(outcome))
     finally:
-        opened.close_all()
+        items.close()
+    for position, error in items.malformed:
+        counts["refused"] += 1
+        call.tell({"position": position, "error": encode_error(error)})
     log = call.vault.ground.log_of(contract_id)
     return counts | {"contract": contract_id, "log_vkey": log.key.encode()}
 
 
-class _Opened:
-    """The descriptors of records on their way, by position."""
+class _Items:
+    """The items of a call as deposits. Drawn from in one thread, finished in another."""
 
-    def __init__(self) -> None:
-        self._descriptors: dict[int, int] = {}
+    def __init__(self, call: Call) -> None:
+        self.malformed: list[tuple[int, KuraError]] = []  # by position; they were never deposits
+        self._call = call
         self._lock = threading.Lock()
+        self._positions: list[int] = []  # of each deposit, among the items
+        self._descriptors: dict[int, int] = {}  # by the number of the deposit
 
-    def add(self, position: int, descriptor: int) -> None:
+    def requests(self) -> Iterator[tuple[DepositRequest, Callable[[], Source]]]:
+        """Give each item that can be a deposit."""
+        for position, item in enumerate(self._call.items):
+            try:
+                request = _request(self._call, item)
+            except KuraError as error:
+                os.close(item.descriptor)
+                self.malformed.append((position, error))
+                continue
+            with self._lock:
+                self._descriptors[len(self._positions)] = item.descriptor
+                self._positions.append(position)
+            yield request, partial(FileSource, item.descriptor)
+
+    def finish(self, number: int) -> int:
+        """Close a deposit's file; give the position of its item."""
         with self._lock:
-            self._descriptors[position] = descriptor
+            os.close(self._descriptors.pop(number))
+            return self._positions[number]
 
-    def close(self, position: int) -> None:
+    def close(self) -> None:
+        """Close every file that is still open."""
         with self._lock:
-            os.close(self._descriptors.pop(position))
-
-    def close_all(self) -> None:
-        for position in list(self._descriptors):
-            self.close(position)
-
-
-def _requests(call: Call, opened: _Opened) -> Iterator[tuple[DepositRequest, Callable[[], Source]]]:
-    for position, item in enumerate(call.items):
-        opened.add(position, item.descriptor)
-        yield _request(call, item), lambda descriptor=item.descriptor: FileSource(descriptor)
+            while self._descriptors:
+                os.close(self._descriptors.popitem()[1])
 
 
 def _request(call: Call, item: Item) -> DepositRequest:

@@ -13,9 +13,9 @@ _BACKLOG = 64
 
 
 def listen(folder: Path) -> socket.socket:
-    """Listen in `folder`, for its owner's user only. Called by the holder of the folder's lock: a socket that is
+    """Listen in `folder`, for its owner's user only.
 
-    there already was left behind by a crash.
+    Called by the holder of the folder's lock: a socket that is there already was left behind by a crash.
 
     Raises:
         UnavailableError: the socket cannot be made.
@@ -25,7 +25,7 @@ def listen(folder: Path) -> socket.socket:
     try:
         with _short(folder) as address:
             with suppress(FileNotFoundError):
-                os.unlink(address)
+                Path(address).unlink()
             listener.bind(address)
             listener.listen(_BACKLOG)
     except OSError as error:

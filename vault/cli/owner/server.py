@@ -37,9 +37,9 @@ def serve(vault: Vault, ready: Callable[[], None]) -> None:
     """
     listener = listen(vault.folder)
     woken, waker = socket.socketpair()
-    woken.setblocking(False)
-    waker.setblocking(False)
-    with listener, woken, waker, selectors.DefaultSelector() as selector, _stopping(waker):
+    woken.settimeout(0)
+    waker.settimeout(0)
+    with listener, woken, waker, selectors.DefaultSelector() as selector, _Signals(waker):
         selector.register(listener, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
         clients, rounds = _Clients(vault), _Rounds(vault)
@@ -53,10 +53,6 @@ def serve(vault: Vault, ready: Callable[[], None]) -> None:
             rounds.go(time.monotonic())
         remove(vault.folder)
         clients.finish()
-
-
-def _stopping(waker: socket.socket) -> "_Signals":
-    return _Signals(waker)
 
 
 class _Signals:

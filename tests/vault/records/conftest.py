@@ -1,0 +1,25 @@
+"""Vaults for the tests of this folder, and what is deposited in them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import vaults
+
+from vault.records.vault import Vault
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Iterator[Vault]:
+    """A new vault, opened, for one test."""
+    vault = vaults.new_vault(tmp_path)
+    yield vault
+    vault.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    """One opened vault for all tests of a module that leave it as they found it, or only add to it."""
+    vault = vaults.new_vault(tmp_path_factory.mktemp("shared"))
+    yield vault
+    vault.close()
