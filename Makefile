@@ -3,6 +3,8 @@
 KURA_DIR ?= kura-vault
 NAME ?= all
 BIN = .venv/bin
+# Real scans, video and speech, where they lie beside the project; without them the demo brings its own.
+SAMPLES = $(wildcard ../shared/data)
 
 .PHONY: help demo run test check bench format setup-demo setup-test setup-bench
 
@@ -15,7 +17,7 @@ help:
 	@echo "make format  let the formatter and the safe fixes rewrite the code"
 
 demo: setup-demo
-	@$(BIN)/kura demo
+	@$(BIN)/kura demo $(if $(SAMPLES),--samples $(SAMPLES))
 
 run: setup-demo
 	@test -d "$(KURA_DIR)" || $(BIN)/kura demo --dir "$(KURA_DIR)"

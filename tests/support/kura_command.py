@@ -13,6 +13,8 @@ from typing import Any
 
 from vaults import PASSPHRASE, new_vault, pdf
 
+KURA = str(Path(sys.executable).with_name("kura"))
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -45,9 +47,9 @@ def make_home(folder: Path) -> None:
 
 
 @contextmanager
-def served(folder: Path, *, sealed: bool = False) -> Iterator["subprocess.Popen[str]"]:
-    """Serve `folder`/vault in a child process, from its first moment of readiness to its end."""
-    command = [sys.executable, "-m", "vault", "serve", "--json", "--dir", str(folder / "vault")]
+def served(folder: Path, *, sealed: bool = False, log: list[str] | None = None) -> Iterator["subprocess.Popen[str]"]:
+    """Serve `folder`/vault in a child process, from its first moment of readiness to its end; `log` gets its log."""
+    command = [KURA, "serve", "--json", "--dir", str(folder / "vault")]
     if not sealed:
         command += ["--passphrase-file", str(folder / "passphrase")]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KURA_")}
@@ -60,7 +62,9 @@ def served(folder: Path, *, sealed: bool = False) -> Iterator["subprocess.Popen[
             yield server
         finally:
             server.send_signal(signal.SIGTERM)
-            server.communicate(timeout=60)
+            _, said = server.communicate(timeout=60)
+            if log is not None:
+                log.append(said)
     assert server.returncode == 0
 
 

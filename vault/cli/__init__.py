@@ -3,11 +3,10 @@
 import sys
 
 import typer
-from click.exceptions import Abort, ClickException, Exit
 from typer.main import get_command
 
 from vault.cli import care, contracts, demo, deposit, doctor, init, keeping, receipt, service, show, verify
-from vault.cli.face import FINE, WRONG_USE, Face, language_of, unexpected
+from vault.cli.face import FINE, Face, language_of, unexpected
 from vault.errors import RefusedError
 
 _INTERRUPTED = 130  # as a shell says of a process that SIGINT ended
@@ -15,7 +14,6 @@ _INTERRUPTED = 130  # as a shell says of a process that SIGINT ended
 app = typer.Typer(
     name="kura",
     help="Keep records sealed while they must exist, destroy them on their day, prove both. 記録の保管庫 Kura（蔵）",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -29,12 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     face = Face(None, language_of(_asked_language(words)), as_json="--json" in words)
     try:
-        code = get_command(app).main(words, prog_name="kura", standalone_mode=False)
-    except ClickException as error:
-        return face.complain(RefusedError("usage-wrong", reason=error.format_message()))
-    except (Abort, KeyboardInterrupt):
+        code = get_command(app).main(words or ["--help"], prog_name="kura", standalone_mode=False)
+    except typer.TyperException as error:
+        return face.complain(RefusedError("usage-wrong", reason=error.format_message().rstrip(".") + "."))
+    except (typer.Abort, KeyboardInterrupt):
         return _INTERRUPTED
-    except Exit as error:
+    except typer.Exit as error:
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: a crash is never a pass
         return face.complain(unexpected(error))
@@ -51,4 +49,4 @@ def _asked_language(words: list[str]) -> str | None:
     return None
 
 
-__all__ = ["WRONG_USE", "app", "main"]
+__all__ = ["app", "main"]

@@ -11,10 +11,10 @@ from vault.cli.options import As, Contract, PassphraseFile, perform
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    contract = typer.Typer(help="Contracts. 契約", no_args_is_help=True)
+    contract = typer.Typer(help="Contracts. 契約")
     command(contract, "open")(open_contract)
     app.add_typer(contract, name="contract")
-    person = typer.Typer(help="People. 利用者", no_args_is_help=True)
+    person = typer.Typer(help="People. 利用者")
     command(person, "add")(add_person)
     app.add_typer(person, name="person")
     for group in (contract, person):

@@ -22,7 +22,7 @@ _SALT = re.compile(r"[0-9a-f]{64}")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Receipts. 受領証", no_args_is_help=True)
+    group = typer.Typer(help="Receipts. 受領証")
     command(group, "check")(check)
     group.callback()(_group)
     app.add_typer(group, name="receipt")

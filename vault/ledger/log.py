@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, LargeBinary, cast, insert, select, update
+from sqlalchemy import Connection, Engine, LargeBinary, bindparam, cast, insert, select, update
 
 from vault.errors import NotFoundError
 from vault.ledger.checkpoint import Checkpoint, sign_checkpoint
@@ -15,6 +15,32 @@ from vault.ledger.tree import GrowingTree, Subtree
 from vault.storage.tables import CheckpointRow, EventRow, LedgerRow, TileRow
 
 Sign = Callable[[bytes], bytes]
+
+# Made once: to build such statements costs more than to run them, and every commit and every proof needs some.
+_ADD_ENTRIES, _ADD_CHECKPOINT, _ADD_TILE = insert(EventRow), insert(CheckpointRow), insert(TileRow)
+_MOVE_HEAD = (
+    update(LedgerRow)
+    .where(LedgerRow.id == bindparam("ledger"), LedgerRow.size == bindparam("begin"))
+    .values(size=bindparam("size"), compact_range=bindparam("compact_range"))
+)
+_THE_TILE = (
+    TileRow.ledger_id == bindparam("ledger"),
+    TileRow.level == bindparam("tile_level"),
+    TileRow.tile_index == bindparam("index"),
+)
+_TILE = select(TileRow.hashes).where(*_THE_TILE)
+_EXTEND_TILE = (
+    update(TileRow)
+    .where(*_THE_TILE)
+    # Without the cast SQLite makes a text of two joined blobs.
+    .values(hashes=cast(TileRow.hashes.op("||")(bindparam("digest", type_=LargeBinary)), LargeBinary))
+)
+_ENTRIES = (
+    select(EventRow.entry)
+    .where(EventRow.ledger_id == bindparam("ledger"))
+    .where(EventRow.entry_index >= bindparam("first"), EventRow.entry_index < bindparam("end"))
+    .order_by(EventRow.entry_index)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +93,15 @@ class Log:
         # Signed inside the transaction, handed out only after the commit: the note is lost with it.
         note = self.signed(head)
         connection.execute(
-            insert(EventRow),
+            _ADD_ENTRIES,
             [{"ledger_id": self.id, "entry_index": begin + i, "entry": entry} for i, entry in enumerate(entries)],
         )
         self._write_tiles(connection, completed)
         connection.execute(
-            update(LedgerRow)
-            .where(LedgerRow.id == self.id, LedgerRow.size == begin)
-            .values(size=head.size, compact_range=compact_range.encode())
+            _MOVE_HEAD,
+            {"ledger": self.id, "begin": begin, "size": head.size, "compact_range": compact_range.encode()},
         )
-        connection.execute(insert(CheckpointRow), [{"ledger_id": self.id, "size": head.size, "note": note}])
+        connection.execute(_ADD_CHECKPOINT, [{"ledger_id": self.id, "size": head.size, "note": note}])
         return NextHead(compact_range, completed, head, note)
 
     def adopt(self, head: NextHead) -> None:
@@ -115,16 +140,13 @@ class Log:
         for (level, index), digest in completed:
             if level == 0 or level % TILE_HEIGHT:
                 continue
-            tile = {"ledger_id": self.id, "level": level // TILE_HEIGHT, "tile_index": index >> TILE_HEIGHT}
+            tile_level, tile_index = level // TILE_HEIGHT, index >> TILE_HEIGHT
             if index % (1 << TILE_HEIGHT) == 0:
-                connection.execute(insert(TileRow), [tile | {"hashes": digest}])
+                tile = {"ledger_id": self.id, "level": tile_level, "tile_index": tile_index, "hashes": digest}
+                connection.execute(_ADD_TILE, [tile])
             else:
-                connection.execute(
-                    update(TileRow)
-                    .where(*(getattr(TileRow, name) == value for name, value in tile.items()))
-                    # Without the cast SQLite makes a text of two joined blobs.
-                    .values(hashes=cast(TileRow.hashes.op("||")(digest), LargeBinary))
-                )
+                tile = {"ledger": self.id, "tile_level": tile_level, "index": tile_index, "digest": digest}
+                connection.execute(_EXTEND_TILE, tile)
 
     def read_stored(self, level: int, index: int) -> bytes:
         """Give the root of a complete subtree from rows."""
@@ -139,21 +161,13 @@ class Log:
     def _leaves(self, connection: Connection, tile: Tile, skip: int = 0, count: int | None = None) -> list[bytes]:
         """Leaf hashes of a level-0 tile, from `skip` on."""
         first = (tile.index << TILE_HEIGHT) + skip
-        rows = connection.scalars(
-            select(EventRow.entry)
-            .where(EventRow.ledger_id == self.id, EventRow.entry_index >= first)
-            .where(EventRow.entry_index < first + (tile.width if count is None else count))
-            .order_by(EventRow.entry_index)
-        )
+        end = first + (tile.width if count is None else count)
+        rows = connection.scalars(_ENTRIES, {"ledger": self.id, "first": first, "end": end})
         return [leaf_hash(entry) for entry in rows]
 
     def _hashes(self, connection: Connection, tile: Tile) -> bytes:
         """The first hashes of a tile of level 1 or more."""
-        hashes = connection.scalar(
-            select(TileRow.hashes).where(
-                TileRow.ledger_id == self.id, TileRow.level == tile.level, TileRow.tile_index == tile.index
-            )
-        )
+        hashes = connection.scalar(_TILE, {"ledger": self.id, "tile_level": tile.level, "index": tile.index})
         if hashes is None:
             raise NotFoundError("entry-unknown", ledger=self.id, index=tile.index << (TILE_HEIGHT * (tile.level + 1)))
         return hashes[: tile.width * HASH_BYTES]

@@ -1,10 +1,10 @@
 """Backing a vault up into a folder, again and again: what is there already is not copied twice, and nothing removed.
 
 Order of writes, and what a crash after each step leaves: a backup as it was, with more files in it.
-1. every object (they never change), published ledgers;
-2. the event in the operator's ledger, so that the backup tells of itself;
-3. the database, as of one moment; then the objects that came since step 1, and the key store: a row without its
-   object or key cannot be among them, an object or key without a row is harmless;
+1. every object (they never change);
+2. the event in the operator's ledger, so that the backup tells of itself; what is published of the ledgers;
+3. the database, as of one moment, and so not behind what was published; then the objects that came since step 1, and
+   the key store: a row without its object or key cannot be among them, an object or key without a row is harmless;
 4. the manifest, which makes it the newest backup.
 Never copied: epoch slots, rollback guard, the custodians' secret. Without the live epoch no backup opens anything.
 """
@@ -57,10 +57,10 @@ def back_up(vault: Vault, actor: Actor, folder: Path, report: Report) -> Made:
         raise RefusedError("backup-inside-vault")
     backup = _Backup(vault, folder)
     backup.copy_objects(report)
-    backup.copy_ledgers()
     backup.copy(vault.folder / SETTINGS, SETTINGS)
     body: dict[str, Json] = backup.summary()
     append_operator_event(vault.ground, Event(EventKind.VAULT_BACKED_UP, vault.ground.clock(), actor.name, body))
+    vault.publish(backup.copy_ledgers)
     backup.copy_database(vault.folder / DATABASE)
     backup.copy_objects(report)
     backup.copy(vault.folder / KEY_FILE, KEY_FILE)
@@ -109,16 +109,11 @@ class _Backup:
             report(done, len(found))
 
     def copy_ledgers(self) -> None:
-        """Copy the published checkpoints, then the tiles that they need."""
+        """Copy the published checkpoints and tiles; nothing is published meanwhile."""
         published = self._vault.folder / "ledgers"
-        paths = [path for path in published.rglob("*") if path.is_file() and path.suffix != ".new"]
-        for path in sorted(paths, key=lambda path: path.name != "checkpoint"):
-            try:
+        for path in sorted(published.rglob("*")):
+            if path.is_file() and path.suffix != ".new":
                 self.copy(path, f"ledgers/{path.relative_to(published)}")
-            except UnavailableError:
-                # A partial tile that grew meanwhile is gone; a restored vault publishes what it lacks from its rows.
-                if path.exists():
-                    raise
 
     def copy(self, source: Path, name: str) -> None:
         """Copy a file that may have changed since the last backup."""

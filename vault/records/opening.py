@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from vault.records.deposit_event import OBJECT_COLUMNS, RECORD_COLUMNS
 from vault.records.metadata import Metadata
@@ -14,6 +14,22 @@ from vault.sealing.envelope import Envelope
 from vault.storage.tables import BucketRow, EnvelopeRow, ObjectRow, RecordRow
 
 _ENVELOPES_CACHED = 256
+
+# Made once: to build such statements costs more than to run them.
+_RECORDS = (
+    select(
+        *(getattr(RecordRow, name) for name in RECORD_COLUMNS),
+        EnvelopeRow.sealed.label("envelope"),
+        EnvelopeRow.bucket_id.label("envelope_bucket"),
+    )
+    .join(EnvelopeRow, EnvelopeRow.id == RecordRow.envelope_id)
+    .where(RecordRow.id.in_(bindparam("ids", expanding=True)))
+)
+_OBJECTS = (
+    select(*(getattr(ObjectRow, name) for name in OBJECT_COLUMNS))
+    .where(ObjectRow.record_id.in_(bindparam("ids", expanding=True)))
+    .order_by(ObjectRow.record_id, ObjectRow.component, ObjectRow.version)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +52,12 @@ class OpenedRecord:
 
 def read_records(connection: Connection, record_ids: Iterable[str]) -> dict[str, StoredRecord]:
     """Read records by id; those that do not exist are left out."""
-    ids = list(record_ids)
-    columns = [getattr(RecordRow, name) for name in RECORD_COLUMNS]
-    query = select(*columns, EnvelopeRow.sealed.label("envelope"), EnvelopeRow.bucket_id.label("envelope_bucket")).join(
-        EnvelopeRow, EnvelopeRow.id == RecordRow.envelope_id
-    )
+    ids = {"ids": list(record_ids)}
     objects: dict[str, list[Mapping[str, Any]]] = {}
-    order = (ObjectRow.record_id, ObjectRow.component, ObjectRow.version)
-    object_query = select(*(getattr(ObjectRow, name) for name in OBJECT_COLUMNS)).order_by(*order)
-    for row in connection.execute(object_query.where(ObjectRow.record_id.in_(ids))).mappings():
+    for row in connection.execute(_OBJECTS, ids).mappings():
         objects.setdefault(row["record_id"], []).append(dict(row))
     found = {}
-    for row in connection.execute(query.where(RecordRow.id.in_(ids))).mappings():
+    for row in connection.execute(_RECORDS, ids).mappings():
         values = {name: row[name] for name in RECORD_COLUMNS}
         found[row["id"]] = StoredRecord(values, objects.get(row["id"], []), row["envelope"], row["envelope_bucket"])
     return found

@@ -76,8 +76,7 @@ def check_request(request: DepositRequest, policy: Policy, now: datetime) -> Rec
         raise RefusedError("title-code-malformed")
     if request.sequence is not None and not 0 <= request.sequence < 1 << 53:
         raise RefusedError("sequence-malformed")
-    if request.file_name is not None and len(request.file_name) > _TEXT_LENGTH:
-        raise RefusedError("file-name-too-long")
+    _check_file_name(request.file_name)
     return record_class
 
 
@@ -92,12 +91,13 @@ def check_record_id(text: str) -> None:
 
 
 def is_my_number(text: str) -> bool:
-    """Tell whether a text is a My Number by its check digit, in any width, with spaces or hyphens.
+    """Tell whether a text is a My Number by its check digit, in any width, whatever stands between its digits.
 
     Source: Order of the Ministry of Internal Affairs and Communications no. 85 of 2014, art. 5 (modulus 11, weights
     2-7 and 2-6 from the right).
     """
-    digits = re.sub(r"[\s\-‐‑–—―−ー－.]", "", unicodedata.normalize("NFKC", text))  # noqa: RUF001 - hyphens people type
+    typed = unicodedata.normalize("NFKC", text).replace("ー", "")  # the long vowel mark, a letter, serves as a hyphen
+    digits = "".join(character for character in typed if character.isalnum())
     if not _MY_NUMBER.fullmatch(digits):
         return False
     weights = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
@@ -124,8 +124,23 @@ def _check_subject_key(value: str | None, record_class: RecordClass) -> None:
         return
     if is_my_number(value):
         raise RefusedError("subject-key-is-my-number")
-    if not _SUBJECT_KEY.fullmatch(value):
+    if not _SUBJECT_KEY.fullmatch(value) or not _is_plain(value):
         raise RefusedError("subject-key-malformed", record_class=record_class.id)
+
+
+def _check_file_name(value: str | None) -> None:
+    """Refuse what is more than a name: whoever gives the record out may save it under this name."""
+    if value is None:
+        return
+    if len(value) > _TEXT_LENGTH:
+        raise RefusedError("file-name-too-long")
+    if value in ("", ".", "..") or not {"/", "\\"}.isdisjoint(value) or not _is_plain(value):
+        raise RefusedError("file-name-malformed")
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether a text has no characters that control or hide, and none that UTF-8 cannot write."""
+    return not any(unicodedata.category(character) in ("Cc", "Cf", "Cs") for character in text)
 
 
 def _shown(text: str) -> str:

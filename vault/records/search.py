@@ -4,6 +4,7 @@ A subject key is looked for by one token per live bucket of the classes asked; w
 sealed part. Only classes that the actor may read are searched.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ from vault.storage.tables import BucketRow, IndexTokenRow, ObjectRow, RecordRow
 
 _SHOWN = ("id", "class_id", "status", "started_at", "ended_at", "site", "station", "sequence", "title_code")
 _TOKENS_PER_QUERY = 500
+_STATION = re.compile(r"(person|station):[A-Za-z0-9-]{1,32}")
 MAX_PAGE = 500
 
 
@@ -77,8 +79,7 @@ class Searches:
         """
         if self._ground.keys.is_sealed:
             raise SealedError("vault-sealed")
-        if not 1 <= query.limit <= MAX_PAGE:
-            raise RefusedError("page-size-wrong", most=MAX_PAGE)
+        _check(query)
         contract = self._ground.contract(contract_id)
         class_ids = _allowed(actor, contract, query.class_ids)
         with self._ground.engine.connect() as connection:
@@ -119,6 +120,16 @@ class Searches:
         return [
             index_token(self._buckets.secrets.opened(row).index_key, SUBJECT_KEY, subject_key) for row in rows.values()
         ]
+
+
+def _check(query: Query) -> None:
+    """Refuse what no search asks for; what is left of it may stand in the open part of the event."""
+    if not 1 <= query.limit <= MAX_PAGE:
+        raise RefusedError("page-size-wrong", most=MAX_PAGE)
+    if query.station is not None and not _STATION.fullmatch(query.station):
+        raise RefusedError("station-malformed")
+    if query.status not in (None, "kept", "quarantined"):
+        raise RefusedError("status-unknown")
 
 
 def _allowed(actor: Actor, contract: Contract, asked: Sequence[str]) -> list[str]:

@@ -139,10 +139,15 @@ class Vault:
         self.publish()
         return recovered
 
-    def publish(self) -> None:
-        """Bring the published tiles and checkpoints up to the durable heads; one thread at a time does it."""
+    def publish(self, then: Callable[[], object] = lambda: None) -> None:
+        """Bring the published tiles and checkpoints up to the durable heads; one thread at a time does it.
+
+        Args:
+            then: called before anything further is published.
+        """
         with self._publishing:
             self._publish()
+            then()
 
     def _publish(self) -> None:
         for log in self.ground.sequencer.logs():

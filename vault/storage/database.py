@@ -4,13 +4,15 @@ Holds no statements of any room; they write their own against `tables`.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -40,8 +42,16 @@ def create_database(path: Path) -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema to the newest version, forward only."""
+    """Bring the schema to the newest version, forward only.
+
+    Raises:
+        IntegrityError: `schema-unknown`, a newer program has written it.
+    """
     with engine.begin() as connection:
+        known = {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
+        stored = MigrationContext.configure(connection).get_current_heads()
+        if not known.issuperset(stored):
+            raise _schema_unknown(stored)
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         config.attributes["connection"] = connection
@@ -55,15 +65,20 @@ def require_current_schema(connection: Connection) -> None:
         IntegrityError: it is older, newer or unreadable.
     """
     stored = MigrationContext.configure(connection).get_current_heads()
+    if sorted(stored) != sorted(ScriptDirectory(str(_MIGRATIONS)).get_heads()):
+        raise _schema_unknown(stored)
+
+
+def _schema_unknown(stored: Sequence[str]) -> IntegrityError:
     newest = ScriptDirectory(str(_MIGRATIONS)).get_heads()
-    if sorted(stored) != sorted(newest):
-        raise IntegrityError("schema-unknown", stored=",".join(stored) or "none", expected=",".join(newest))
+    return IntegrityError("schema-unknown", stored=",".join(stored) or "none", expected=",".join(newest))
 
 
 def _engine(path: Path, *, read_only: bool) -> Engine:
     mode = "ro" if read_only else "rwc"
     engine = create_engine(
-        f"sqlite+pysqlite:///file:{path}?mode={mode}&uri=true",
+        # Quoted: a folder's name may hold what would else be the URI's own.
+        URL.create("sqlite+pysqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"}),
         connect_args={"check_same_thread": False, "timeout": 30.0},
         pool_size=_POOL_SIZE,
     )

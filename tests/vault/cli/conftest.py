@@ -1,9 +1,8 @@
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from kura_command import Kura, Ran, make_home
+from kura_command import KURA, Kura, Ran, make_home
 
 from vault.cli import main
 
@@ -38,9 +37,7 @@ def kura_process() -> Kura:
     """Run a command as a process of its own."""
 
     def run(*words: object) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-m", "vault", *map(str, words)], capture_output=True, text=True, check=False, timeout=120
-        )
+        done = subprocess.run([KURA, *map(str, words)], capture_output=True, text=True, check=False, timeout=120)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run

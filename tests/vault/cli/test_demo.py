@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from vaults import policy_text
 
-from vault.cli.day import Day, proofs, live_day
+from vault.cli.day import Day, live_day, proofs
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,7 @@ from vault.people.actor import Actor
 from vault.records.vault import Vault
 
 _TEXT_LENGTH = 4096
-_NOT_TEXT = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
-)
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 Tell = Callable[[Mapping[str, Any]], None]
 

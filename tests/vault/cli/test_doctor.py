@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+from kura_command import Kura
+
+from vault.cli.doctor import file_system_of
+
+MOUNTS = """\
+/dev/sda1 / ext4 rw 0 0
+tmpfs /run tmpfs rw 0 0
+/dev/sdb1 /srv/my\\040keys btrfs rw 0 0
+overlay / overlay rw 0 0
+"""
+
+
+def levels(ran_json: dict[str, object]) -> dict[str, str]:
+    checks = ran_json["checks"]
+    assert isinstance(checks, list)
+    return {check["check"]: check["level"] for check in checks}
+
+
+def test_a_sound_vault(home: Path, kura: Kura) -> None:
+    assert home.is_dir()
+    examined = kura("doctor", "--json")
+    assert (examined.code, examined.json["ok"]) == (0, True)
+    assert kura("doctor", "--lang", "ja").out.count("\n") == len(examined.json["checks"])
+
+
+def test_a_missing_store_is_wrong(home: Path, kura: Kura) -> None:
+    (home / "vault/objects/b").rename(home / "away")
+    examined = kura("doctor", "--json")
+    assert (examined.code, levels(examined.json)["store 2"], levels(examined.json)["vault"]) == (1, "wrong", "wrong")
+
+
+def test_missing_epoch_slots_are_wrong(home: Path, kura: Kura) -> None:
+    (home / "vault.epoch").rename(home / "away")
+    examined = kura("doctor", "--json")
+    assert (examined.code, levels(examined.json)["epoch"]) == (1, "wrong")
+
+
+def test_buckets_that_run_out_are_wrong(home: Path, kura: Kura, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert home.is_dir()
+    monkeypatch.setenv("KURA_BUCKETS__DAYS_AHEAD", "3")
+    examined = kura("doctor", "--json")
+    assert (examined.code, levels(examined.json)["contract nishinomiya"]) == (1, "wrong")
+
+
+def test_a_folder_open_to_others_and_a_vault_that_opens_itself_are_warnings(home: Path, kura: Kura) -> None:
+    (home / "vault").chmod(0o755)
+    settings = home / "vault/kura.toml"
+    settings.write_text(settings.read_text().replace("auto_unseal = false", "auto_unseal = true"))
+    examined = kura("doctor", "--json")
+    assert examined.code == 0
+    assert (levels(examined.json)["folder"], levels(examined.json)["keys"]) == ("warning", "warning")
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [("/var/lib", "overlay"), ("/run/x", "tmpfs"), ("/srv/my keys/kura", "btrfs"), ("/srv/my", "overlay")],
+)
+def test_the_file_system_of_a_place(place: str, kind: str) -> None:
+    assert file_system_of(Path(place), MOUNTS) == kind
