@@ -25,7 +25,7 @@ from vault.bootstrap import now_utc
 from vault.ledger.event import Event, EventKind, encode_entry
 from vault.ledger.log import Log
 from vault.ledger.note import VerifierKey
-from vault.ledger.sequencer import Transaction
+from vault.ledger.transaction import Transaction
 from vault.records.vault import Vault
 from vault.storage.database import create_database, open_database, writing
 from vault.storage.tables import LedgerRow

@@ -13,7 +13,8 @@ from vault.ledger.event import Event, EventKind, Json
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.note import VerifierKey
-from vault.ledger.sequencer import Done, Sequencer, Transaction
+from vault.ledger.sequencer import Done, Sequencer
+from vault.ledger.transaction import Transaction
 from vault.storage.database import create_database, open_database
 from vault.storage.tables import LedgerRow
 

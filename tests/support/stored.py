@@ -33,13 +33,13 @@ def events(vault: Vault, ledger_id: str, *kinds: EventKind) -> list[Event]:
     return [event for event in found if not kinds or event.kind in kinds]
 
 
-def rows(vault: Vault, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+def rows(vault: Vault, statement: str, **values: object) -> list[tuple[Any, ...]]:
     """Read rows by a statement in SQL."""
     with vault.ground.engine.connect() as connection:
         return [tuple(row) for row in connection.exec_driver_sql(statement, values or None)]
 
 
-def change(vault: Vault, statement: str, **values: Any) -> None:
+def change(vault: Vault, statement: str, **values: object) -> None:
     """Change rows behind the vault's back."""
     with vault.ground.engine.begin() as connection:
         connection.exec_driver_sql(statement, values or None)

@@ -1,4 +1,4 @@
-"""Killing a process from outside at its n-th system call of a kind, with strace, and reading what it was about to do."""
+"""Killing a process from outside at its n-th system call of a kind, with strace, and reading what it was doing."""
 
 import json
 import re
@@ -49,9 +49,7 @@ class Nursery:
         """Run one job under strace; give what its child reports, its end as the last."""
         self._send(json.dumps(job))
         pid = next(self._lines())["pid"]
-        tracer = subprocess.Popen(
-            ["strace", "-f", "-y", *strace, "-p", str(pid)], stderr=subprocess.PIPE, text=True
-        )
+        tracer = subprocess.Popen(["strace", "-f", "-y", *strace, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
         assert tracer.stderr is not None
         first = tracer.stderr.readline()
         assert "attached" in first, first

@@ -13,7 +13,7 @@ _INTERRUPTED = 130  # as a shell says of a process that SIGINT ended
 
 app = typer.Typer(
     name="kura",
-    help="Keep records sealed while they must exist, destroy them on their day, prove both. 記録の保管庫 Kura（蔵）",
+    help="Keeps records sealed, destroys them on their day, proves both. 記録保全システム Kura（蔵）",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

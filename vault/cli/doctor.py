@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
-    """保管庫の状態を点検します。Say what is wrong with the vault, or soon will be."""
+    """Kuraの状態を点検します。Say what is wrong with the vault, or soon will be."""
     findings: list[Finding] = []
     state: dict[str, Any] = {}
     try:
@@ -78,7 +78,7 @@ def _places(folder: Path, settings: Settings) -> Iterator[Finding]:
             "folder",
             Level.WARNING,
             "Other users may look into the vault's folder; run chmod 700 on it.",
-            "保管庫のフォルダーを他の利用者が見られます。chmod 700 を実行してください。",
+            "Kuraのフォルダーを他の利用者が見られます。chmod 700 を実行してください。",
         )
     places = {f"store {number}": folder / store for number, store in enumerate(settings.storage.stores, 1)}
     for name, place in (places | {"database": folder, "epoch": settings.keys.epoch_dir}).items():
@@ -97,7 +97,7 @@ def _places(folder: Path, settings: Settings) -> Iterator[Finding]:
             "keys",
             Level.WARNING,
             "The vault opens itself (keys.auto_unseal): for a first try only.",
-            "保管庫が自動で開く設定（keys.auto_unseal）です。お試し専用です。",
+            "Kuraが自動で開く設定（keys.auto_unseal）です。お試し専用です。",
         )
 
 
@@ -149,10 +149,10 @@ def _state(state: dict[str, Any]) -> Iterator[Finding]:
             "seal",
             Level.FINE,
             "The vault is sealed: it takes deposits, and shows nothing.",
-            "保管庫は封印中です（登録はできますが、閲覧はできません）。",
+            "Kuraは封印中です（登録はできますが、閲覧はできません）。",
         )
     else:
-        yield Finding("seal", Level.FINE, "The vault is open.", "保管庫は開いています。")
+        yield Finding("seal", Level.FINE, "The vault is open.", "Kuraは開いています。")
     for contract in state["contracts"]:
         days = contract["bucket_days_ahead"]
         level = Level.WRONG if days < BUCKET_ALARM_DAYS else Level.FINE

@@ -33,7 +33,7 @@ class Tongue(StrEnum):
     EN = "en"
 
 
-Dir = Annotated[Path | None, typer.Option("--dir", envvar="KURA_DIR", help="The vault's folder. 保管庫のフォルダー")]
+Dir = Annotated[Path | None, typer.Option("--dir", envvar="KURA_DIR", help="The vault's folder. Kuraのフォルダー")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line. 結果を JSON で出力")]
 Lang = Annotated[Tongue | None, typer.Option("--lang", help="Language; default by LANG. 表示言語（既定は LANG）")]
 

@@ -41,7 +41,7 @@ def init(  # noqa: PLR0913 - one option each
         str | None, typer.Option("--shares", metavar="K-of-N", help="Open by shares. 分散鍵で開く")
     ] = None,
 ) -> Answer:
-    """保管庫を作成します。Make a vault."""
+    """Kuraを作成します。Make a vault."""
     people = [NewPerson.parse(text) for text in person]
     lines = _shares(shares, passphrase_file, auto_unseal=auto_unseal) if shares is not None else []
     passphrase = None if lines else _passphrase(passphrase_file, auto_unseal=auto_unseal)
@@ -55,7 +55,7 @@ def init(  # noqa: PLR0913 - one option each
         vault_id = vault.ground.vault_id
     finally:
         vault.close()
-    face.say(f"The vault {vault_id} is made in {target}.", f"保管庫 {vault_id} を {target} に作成しました。")
+    face.say(f"The vault {vault_id} is made in {target}.", f"Kura {vault_id} を {target} に作成しました。")
     face.say(
         f"Its epoch slots, to be kept out of backups: {epoch}", f"エポック鍵（バックアップに含めないこと）：{epoch}"
     )

@@ -28,7 +28,7 @@ PassphraseFile = Annotated[
         help="File with the passphrase, or with shares, one per line. パスフレーズか分散鍵のファイル",
     ),
 ]
-Receipts = Annotated[Path | None, typer.Option("--receipts", help="Folder for receipts. 受領証の出力先フォルダー")]
+Receipts = Annotated[Path | None, typer.Option("--receipts", help="Folder for receipts. 登録証明の出力先フォルダー")]
 
 
 def read_passphrase(path: Path | None) -> str | None:

@@ -22,7 +22,7 @@ _SALT = re.compile(r"[0-9a-f]{64}")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Receipts. 受領証")
+    group = typer.Typer(help="Receipts. 登録証明")
     command(group, "check")(check)
     group.callback()(_group)
     app.add_typer(group, name="receipt")
@@ -35,14 +35,14 @@ def _group() -> None:
 def check(
     face: Face,
     *,
-    receipt: Annotated[Path, typer.Argument(metavar="RECEIPT", help="受領証（.tlog-proof）")],
+    receipt: Annotated[Path, typer.Argument(metavar="RECEIPT", help="登録証明（.tlog-proof）")],
     log_key: Annotated[
         str, typer.Option("--log-key", metavar="VKEY|FILE", help="The ledger's verifier key. 台帳の検証鍵")
     ],
     document: Annotated[Path | None, typer.Argument(metavar="[DOCUMENT]", help="照合する文書")] = None,
     salt: Annotated[str | None, typer.Option("--salt", help="As handed out with the receipt. ソルト")] = None,
 ) -> Answer:
-    """受領証を検証し、文書と照合します。Check a receipt, and that it is of a document."""
+    """登録証明を検証し、文書と照合します。Check a receipt, and that it is of a document."""
     key = _key(log_key)
     proof = Receipt.decode(_receipt_text(receipt))
     checkpoint = proof.verify(key)
@@ -62,7 +62,7 @@ def check(
     face.say(
         f"The receipt holds: {values['kind']}, {values['at']}, record {values['record']}, entry {proof.index} of "
         f"{checkpoint.size} in {checkpoint.origin}.",
-        f"受領証は正しいものです：{values['kind']}、{values['at']}、記録 {values['record']}、"
+        f"登録証明は正しいものです：{values['kind']}、{values['at']}、記録 {values['record']}、"
         f"台帳 {checkpoint.origin} の {checkpoint.size} 件中 {proof.index} 番。",
     )
     if document is not None:

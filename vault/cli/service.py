@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
-    """保管庫を起動します（終了は SIGTERM）。Own the folder and answer requests until SIGTERM.
+    """Kuraを起動します（終了は SIGTERM）。Own the folder and answer requests until SIGTERM.
 
     Without a passphrase file it is sealed: it takes deposits, finds and shows nothing.
     """
@@ -41,16 +41,16 @@ def serve(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
 
 
 def unseal(face: Face, actor: As = None, passphrase_file: PassphraseFile = None) -> Answer:
-    """鍵を投入して保管庫を開きます。Open the served vault with the custodians' secret."""
+    """鍵を投入してKuraを開きます。Open the served vault with the custodians' secret."""
     secret = typed_passphrase(passphrase_file)
     read_secret(secret)  # what is mistyped is told before anything is sent
     result = ask_owner(face.folder, Request("unseal", actor, {"secret": secret}))
-    face.say("The vault is open.", "保管庫を開きました。")
+    face.say("The vault is open.", "Kuraを開きました。")
     return Answer(result)
 
 
 def seal(face: Face) -> Answer:
-    """保管庫を封印します（登録は続けられます）。Close the served vault: it goes on taking deposits."""
+    """Kuraを封印します（登録は続けられます）。Close the served vault: it goes on taking deposits."""
     result = ask_owner(face.folder, Request("seal", None, {}))
-    face.say("The vault is sealed.", "保管庫を封印しました。")
+    face.say("The vault is sealed.", "Kuraを封印しました。")
     return Answer(result)

@@ -19,11 +19,11 @@ def register(app: typer.Typer) -> None:
 def verify(
     face: Face,
     *,
-    target: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Default: --dir. 保管庫のフォルダー")] = None,
+    target: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Default: --dir. Kuraのフォルダー")] = None,
     keyless: Annotated[bool, typer.Option("--keyless", help="Without opening anything. 鍵を使わない検証")] = False,
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """保管庫全体を検証します。Verify a whole vault, offline, from its files; also a copied one."""
+    """Kura全体を検証します。Verify a whole vault, offline, from its files; also a copied one."""
     folder = target or face.folder
     with face.progress("verifying", "検証中") as show:
         verdict = verify_vault(

@@ -30,8 +30,8 @@ class EventKind(StrEnum):
     LEDGER_OPENED = "ledger:log:opened"
     LEDGER_RECOVERED = "ledger:log:recovered"
     VAULT_UNSEALED = "vault:key-store:unsealed"
+    VAULT_SEALED = "vault:key-store:sealed"
     VAULT_BACKED_UP = "vault:backup:made"
-    POLICY_ADOPTED = "contract:policy:adopted"
     ROLE_GRANTED = "person:role:granted"
     BUCKETS_CREATED = "bucket:keys:created"
     DEPOSIT_ACCEPTED = "record:deposit:accepted"
@@ -44,12 +44,21 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened; `actor` is "person:<number>", "station:<name>" or "vault"."""
+    """One thing that happened.
+
+    Attributes:
+        kind: what.
+        at: when, aware.
+        actor: "person:<number>", "station:<name>", "host" for somebody who named no person, or "vault".
+        body: codes, ids, commitments, numbers and times.
+        user_id: the operating system's user, where the act came from the vault's own host.
+    """
 
     kind: EventKind
     at: datetime
     actor: str
     body: Mapping[str, Json]
+    user_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,8 @@ def encode_entry(event: Event, part: bytes | None = None) -> bytes:
     }
     if part is not None:
         fields["part"] = part.hex()
+    if event.user_id is not None:
+        fields["user_id"] = event.user_id
     entry = rfc8785.dumps(fields)
     if len(entry) > MAX_ENTRY_BYTES:
         raise RefusedError("event-too-large", size=len(entry))
@@ -97,7 +108,8 @@ def decode_entry(entry: bytes) -> Entry:
         fields = json.loads(entry)
         if fields["v"] != VERSION:
             raise IntegrityError("event-malformed")
-        event = Event(EventKind(fields["kind"]), parse_instant(fields["at"]), fields["actor"], fields["body"])
+        at, user_id = parse_instant(fields["at"]), fields.get("user_id")
+        event = Event(EventKind(fields["kind"]), at, fields["actor"], fields["body"], user_id)
         part = fields.get("part")
         return Entry(event, bytes.fromhex(part) if part is not None else None)
     except (ValueError, KeyError, TypeError) as error:

@@ -10,18 +10,18 @@ A change that fails takes down only itself. Throughput comes from sharing commit
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from vault.errors import IntegrityError, KuraError, UnavailableError
-from vault.ledger.event import Event, encode_entry
+from vault.errors import KuraError, UnavailableError
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log, NextHead
+from vault.ledger.transaction import Transaction
 from vault.storage.database import writing
 from vault.storage.tables import LedgerRow
 
@@ -49,59 +49,6 @@ class Done(Generic[T]):
 
     value: T
     appended: tuple[Appended, ...]
-
-
-class Transaction:
-    """What a change may do: read and write rows on `connection`, and append events.
-
-    `memo` holds what several changes of one transaction share (envelopes); it forgets what a failed change put there.
-    """
-
-    def __init__(self, connection: Connection, logs: Mapping[str, Log]) -> None:
-        """Begin with nothing appended."""
-        self.connection = connection
-        self.memo: dict[object, object] = {}
-        self._logs = dict(logs)
-        self._pending: list[tuple[str, int, bytes]] = []
-        self._next: dict[str, int] = {}
-
-    def open_ledger(self, log: Log, row: LedgerRow) -> None:
-        """Begin a ledger; its guard file stands already. It takes entries from here on, if this change is kept."""
-        columns = (column.key for column in LedgerRow.__mapper__.column_attrs)
-        self.connection.execute(insert(LedgerRow), [{name: getattr(row, name) for name in columns}])
-        self._logs[log.id] = log
-
-    def append(self, ledger_id: str, event: Event, part: bytes | None = None) -> int:
-        """Append an event; give the index it has if this transaction commits.
-
-        Raises:
-            IntegrityError: the ledger is closed.
-            RefusedError: the event is too large.
-        """
-        log = self._logs[ledger_id]
-        if not log.is_open:
-            raise IntegrityError("ledger-closed", ledger=ledger_id)
-        index = self._next.get(ledger_id, log.size)
-        self._pending.append((ledger_id, index, encode_entry(event, part)))
-        self._next[ledger_id] = index + 1
-        return index
-
-    def _mark(self) -> "_Mark":
-        return _Mark(len(self._pending), dict(self._next), dict(self.memo), dict(self._logs))
-
-    def _return_to(self, mark: "_Mark") -> None:
-        self._next, self.memo, self._logs = mark.next, mark.memo, mark.logs
-        del self._pending[mark.count :]
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """Where a transaction stood before a change."""
-
-    count: int
-    next: dict[str, int]
-    memo: dict[object, object]
-    logs: dict[str, Log]
 
 
 @dataclass(slots=True)
@@ -200,10 +147,8 @@ class Sequencer:
             with self._engine.begin() as connection:
                 transaction = Transaction(connection, self._logs)
                 batch = [job for job in batch if self._run_change(job, transaction)]
-                pending, logs = transaction._pending, transaction._logs  # noqa: SLF001 - it is the sequencer's own
-                for ledger_id in sorted({ledger for ledger, _, _ in pending}):
-                    entries = [entry for ledger, _, entry in pending if ledger == ledger_id]
-                    heads[ledger_id] = logs[ledger_id].write_entries(connection, entries)
+                pending, logs = transaction.pending, transaction.logs
+                heads = transaction.write()
         except Exception as error:  # noqa: BLE001 - whatever it was, the waiting changes must be told
             if not self._is_committed(heads):
                 self._fail(batch, self._stopped or error)
@@ -217,7 +162,7 @@ class Sequencer:
         if self._stopped is not None:
             job.answer.set_exception(self._stopped)
             return False
-        mark = transaction._mark()  # noqa: SLF001 - it is the sequencer's own
+        mark = transaction.mark()
         job.begin = mark.count
         savepoint = transaction.connection.begin_nested()
         try:
@@ -226,11 +171,11 @@ class Sequencer:
             # A database out of room may have given up the whole transaction. Then there is nothing to return to: this
             # raises, as the release below does, and no change of this commit is kept.
             savepoint.rollback()
-            transaction._return_to(mark)  # noqa: SLF001
+            transaction.return_to(mark)
             job.answer.set_exception(_told(error))
             return False
         savepoint.commit()
-        job.end = len(transaction._pending)  # noqa: SLF001
+        job.end = len(transaction.pending)
         return True
 
     def _is_committed(self, heads: dict[str, NextHead]) -> bool:

@@ -1,6 +1,10 @@
 """Actors: who does a thing. A value; what they may do is `authority`'s."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+
+from vault.ledger.event import Event, EventKind, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -8,7 +12,7 @@ class Actor:
     """A person by staff number, acting on the vault's own host, or the vault itself.
 
     Attributes:
-        name: "person:<number>" or "vault", as ledger entries write it.
+        name: "person:<number>", "host" or "vault", as ledger entries write it.
         roles: the roles held, by contract.
         user_id: the operating system's user, where the act came through the owner's socket or command line.
     """
@@ -21,6 +25,13 @@ class Actor:
         """Give the roles held in one contract."""
         return frozenset(role for contract, role in self.roles if contract == contract_id)
 
+    def did(self, kind: EventKind, at: datetime, body: Mapping[str, Json]) -> Event:
+        """Say in an event that this actor did something."""
+        return Event(kind, at, self.name, body, self.user_id)
+
+
+HOST = "host"
+"""Who acts on the vault's own host and named no person: a custodian with the secret, or the owner's user."""
 
 VAULT = Actor("vault")
 """The vault itself: what it does by rule, without anybody asking."""

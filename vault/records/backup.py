@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vault.errors import IntegrityError, NotFoundError, RefusedError, UnavailableError
-from vault.ledger.event import Event, EventKind, Json
+from vault.ledger.event import EventKind, Json
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.records.copying import copy_file, copy_object, digest_file, sync_folders, write_file
@@ -59,7 +59,7 @@ def back_up(vault: Vault, actor: Actor, folder: Path, report: Report) -> Made:
     backup.copy_objects(report)
     backup.copy(vault.folder / SETTINGS, SETTINGS)
     body: dict[str, Json] = backup.summary()
-    append_operator_event(vault.ground, Event(EventKind.VAULT_BACKED_UP, vault.ground.clock(), actor.name, body))
+    append_operator_event(vault.ground, actor.did(EventKind.VAULT_BACKED_UP, vault.ground.clock(), body))
     vault.publish(backup.copy_ledgers)
     backup.copy_database(vault.folder / DATABASE)
     backup.copy_objects(report)

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, insert, select
 from retention.periods import trigger_date
 from retention.policy import AUDIT_TRAIL, RecordClass
 from vault.errors import RefusedError, UnavailableError
-from vault.ledger.event import Event, EventKind
-from vault.ledger.sequencer import Transaction
+from vault.ledger.event import EventKind
+from vault.ledger.transaction import Transaction
 from vault.people.actor import VAULT
 from vault.records.ground import Contract, Ground
 from vault.sealing.bucket import BucketId, check_public_half, describe, new_bucket
@@ -110,7 +110,7 @@ class Buckets:
             transaction.connection.execute(insert(BucketRow), values)
             for first in range(0, len(rows), _BUCKETS_PER_EVENT):
                 body = {"buckets": [describe(row) for row in rows[first : first + _BUCKETS_PER_EVENT]]}
-                event = Event(EventKind.BUCKETS_CREATED, self._ground.clock(), VAULT.name, body)
+                event = VAULT.did(EventKind.BUCKETS_CREATED, self._ground.clock(), body)
                 transaction.append(log.id, event)
 
         self._ground.sequencer.run(change)

@@ -15,9 +15,10 @@ from sqlalchemy import bindparam, insert, select
 
 from retention.periods import JST, trigger_date
 from vault.errors import ConflictError, KuraError, NotFoundError
-from vault.ledger.event import Event, EventKind
+from vault.ledger.event import EventKind
 from vault.ledger.receipt import Receipt
-from vault.ledger.sequencer import OUTCOME_UNKNOWN, Appended, Transaction
+from vault.ledger.sequencer import OUTCOME_UNKNOWN, Appended
+from vault.ledger.transaction import Transaction
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.records.buckets import Buckets, envelope_for, scope_of
@@ -211,7 +212,7 @@ class Deposits:
         }
         commitment = commitment_of(item.metadata.salt, item.metadata.digest)
         body = deposit_body(values, [_object_values(item)], commitment)
-        event = Event(EventKind.DEPOSIT_ACCEPTED, now, item.actor.name, body)
+        event = item.actor.did(EventKind.DEPOSIT_ACCEPTED, now, body)
         values["entry_index"] = transaction.append(item.contract.ledger_id, event)
         return values
 

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from vault.errors import IntegrityError
 from vault.ledger.event import SALT_BYTES, Event, EventKind, Json, commit
-from vault.ledger.sequencer import Transaction
+from vault.ledger.transaction import Transaction
 from vault.people.actor import Actor
 from vault.records.buckets import Buckets, envelope_for
 from vault.records.ground import Contract, Ground
@@ -28,7 +28,7 @@ def append_with_part(
     part: Mapping[str, Json] | None,
 ) -> None:
     """Append an event to a contract's ledger, `part` sealed beside it where there is one; durable on return."""
-    event = Event(kind, ground.clock(), actor.name, body)
+    event = actor.did(kind, ground.clock(), body)
     bucket = buckets.audit_trail(contract) if part is not None else None
 
     def change(transaction: Transaction) -> None:

@@ -11,12 +11,13 @@ from retention.policy import Policy
 from retention.policy_reader import read_policy
 from vault.errors import ConflictError, RefusedError
 from vault.keys.keystore import KeyStore
-from vault.ledger.event import Event, EventKind, Json
+from vault.ledger.event import EventKind, Json
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.note import VerifierKey
-from vault.ledger.sequencer import Transaction
+from vault.ledger.transaction import Transaction
 from vault.people import persons
+from vault.people.actor import VAULT, Actor
 from vault.people.persons import NewPerson
 from vault.records.buckets import Buckets, wanted_ahead
 from vault.records.event_parts import write_with_part
@@ -68,13 +69,19 @@ def open_operator_ledger(ground: Ground, guard: Guard, origin: str) -> None:
     def change(transaction: Transaction) -> None:
         transaction.open_ledger(log, row)
         body = ledger_body(row) | {"vault": ground.vault_id}
-        transaction.append(OPERATOR, Event(EventKind.LEDGER_OPENED, ground.clock(), "vault", body))
+        transaction.append(OPERATOR, VAULT.did(EventKind.LEDGER_OPENED, ground.clock(), body))
 
     ground.sequencer.run(change)
 
 
 def open_contract(
-    ground: Ground, buckets: Buckets, guard: Guard, origin: str, policy_text: str, people: Sequence[NewPerson]
+    ground: Ground,
+    buckets: Buckets,
+    guard: Guard,
+    actor: Actor,
+    origin: str,
+    policy_text: str,
+    people: Sequence[NewPerson],
 ) -> Contract:
     """Begin a contract: its ledger, whose genesis event names policy and founders; its buckets; its founders.
 
@@ -96,17 +103,17 @@ def open_contract(
         transaction.connection.execute(insert(ContractRow), [values])
         founders: list[Json] = [{"number": person.number, "role": person.role.value} for person in people]
         body = ledger_body(row) | {"founders": founders, "policy": policy_digest(policy_text)}
-        transaction.append(log.id, Event(EventKind.LEDGER_OPENED, ground.clock(), "vault", body))
+        transaction.append(log.id, actor.did(EventKind.LEDGER_OPENED, ground.clock(), body))
 
     ground.sequencer.run(change)
     ground.contracts[contract.id] = contract
     buckets.make(wanted_ahead(contract, trigger_date(ground.clock()), ground.days_ahead))
     for person in people:
-        grant_role(ground, buckets, contract, "vault", person)
+        grant_role(ground, buckets, contract, actor, person)
     return contract
 
 
-def grant_role(ground: Ground, buckets: Buckets, contract: Contract, granted_by: str, person: NewPerson) -> None:
+def grant_role(ground: Ground, buckets: Buckets, contract: Contract, granted_by: Actor, person: NewPerson) -> None:
     """Add a person, or give one more role; the name goes to the event's sealed part.
 
     Raises:
@@ -118,7 +125,7 @@ def grant_role(ground: Ground, buckets: Buckets, contract: Contract, granted_by:
         now = ground.clock()
         persons.add(transaction.connection, person, contract.id, now)
         body: dict[str, Json] = {"contract": contract.id, "number": person.number, "role": person.role.value}
-        event = Event(EventKind.ROLE_GRANTED, now, granted_by, body)
+        event = granted_by.did(EventKind.ROLE_GRANTED, now, body)
         write_with_part(transaction, contract.ledger_id, event, {"name": person.name}, bucket)
 
     ground.sequencer.run(change)

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from vault.ledger.sequencer import Transaction
+from vault.ledger.transaction import Transaction
 from vault.records.buckets import Buckets
 from vault.records.ground import Ground
 from vault.records.opening import opener_for, read_records

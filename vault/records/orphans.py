@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from vault.errors import IntegrityError
-from vault.ledger.event import Event, EventKind, decode_entry
-from vault.ledger.sequencer import Transaction
+from vault.ledger.event import EventKind, decode_entry
+from vault.ledger.transaction import Transaction
 from vault.people.actor import VAULT
 from vault.records.ground import Ground
 from vault.storage.objects import ObjectStore, is_object_name
@@ -71,7 +71,7 @@ def sweep_orphans(ground: Ground) -> int:
 
     def change(transaction: Transaction) -> None:
         body = {"names": sorted({orphan.name for orphan in due})}
-        event = Event(EventKind.ORPHANS_SWEPT, ground.clock(), VAULT.name, body)
+        event = VAULT.did(EventKind.ORPHANS_SWEPT, ground.clock(), body)
         transaction.append(ground.operator_ledger_id, event)
 
     ground.sequencer.run(change)

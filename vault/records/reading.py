@@ -155,8 +155,6 @@ class Readings:
         self, kind: EventKind, actor: Actor, contract: Contract, record_ids: Sequence[str], purpose: Purpose
     ) -> None:
         body: dict[str, Json] = {"purpose": purpose.code.value, "records": list(record_ids)}
-        if actor.user_id is not None:
-            body["user_id"] = actor.user_id
         part = {"reason": purpose.reason} if purpose.reason else None
         append_with_part(self._ground, self._buckets, contract, kind, actor, body, part)
 

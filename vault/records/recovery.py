@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from sqlalchemy import update
 
 from vault.ledger.checkpoint import Checkpoint
-from vault.ledger.event import Event, EventKind, Json
+from vault.ledger.event import EventKind, Json
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
-from vault.ledger.sequencer import Transaction
+from vault.ledger.transaction import Transaction
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.records.founding import ledger_body, new_ledger
@@ -51,7 +51,7 @@ def recover_ledger(ground: Ground, guard: Guard, actor: Actor, suspect: Suspect)
         if old.contract_id is not None:
             successor = update(ContractRow).where(ContractRow.id == old.contract_id).values(ledger_id=log.id)
             transaction.connection.execute(successor)
-        event = Event(EventKind.LEDGER_RECOVERED, ground.clock(), actor.name, ledger_body(row) | _story(suspect))
+        event = actor.did(EventKind.LEDGER_RECOVERED, ground.clock(), ledger_body(row) | _story(suspect))
         transaction.append(log.id, event)
 
     ground.sequencer.run(change)

@@ -10,8 +10,8 @@ from datetime import datetime
 from sqlalchemy import delete, func, insert, select, update
 
 from vault.errors import IntegrityError, NotFoundError, SealedError
-from vault.ledger.event import Event, EventKind, Json
-from vault.ledger.sequencer import Transaction
+from vault.ledger.event import EventKind, Json
+from vault.ledger.transaction import Transaction
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.records.buckets import Buckets
@@ -128,7 +128,7 @@ def _finish(
     body: dict[str, Json] = {"checked": checked, "damaged": damaged_count, "records": damaged[:_NAMED_AT_MOST]}
 
     def change(transaction: Transaction) -> None:
-        event = Event(EventKind.FIXITY_CHECKED, ground.clock(), actor.name, body)
+        event = actor.did(EventKind.FIXITY_CHECKED, ground.clock(), body)
         transaction.append(ground.contract(contract_id).ledger_id, event)
         transaction.connection.execute(delete(ScrubRow).where(ScrubRow.contract_id == contract_id))
 

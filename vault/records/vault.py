@@ -79,7 +79,7 @@ class Vault:
             return
         self._compare_keys()
         if was_sealed:
-            append_operator_event(self.ground, Event(EventKind.VAULT_UNSEALED, self.ground.clock(), actor.name, {}))
+            append_operator_event(self.ground, actor.did(EventKind.VAULT_UNSEALED, self.ground.clock(), {}))
         self.make_ahead()
         index_pending(self.ground, self.buckets)
 
@@ -91,8 +91,10 @@ class Vault:
             for which in wanted_ahead(contract, trigger_date(self.ground.clock()), self.ground.days_ahead)
         )
 
-    def seal(self) -> None:
+    def seal(self, actor: Actor = VAULT) -> None:
         """Close the vault: it goes on taking deposits."""
+        if not self.is_sealed and self.problem is None:
+            append_operator_event(self.ground, actor.did(EventKind.VAULT_SEALED, self.ground.clock(), {}))
         self.ground.keys.seal()
         self.buckets.secrets.forget()
 
@@ -105,10 +107,10 @@ class Vault:
         """Begin the operator's ledger: the first thing in a new vault."""
         open_operator_ledger(self.ground, self._guard, self._origin)
 
-    def open_contract(self, policy_text: str, people: list[NewPerson]) -> Contract:
+    def open_contract(self, policy_text: str, people: list[NewPerson], actor: Actor = VAULT) -> Contract:
         """Begin a contract; errors as `founding.open_contract`."""
         self._require_open()
-        return open_contract(self.ground, self.buckets, self._guard, self._origin, policy_text, people)
+        return open_contract(self.ground, self.buckets, self._guard, actor, self._origin, policy_text, people)
 
     def add_person(self, actor: Actor, contract_id: str, person: NewPerson) -> None:
         """Add a person or a role.
@@ -117,7 +119,7 @@ class Vault:
             RefusedError: the actor may not.
         """
         require(actor, Act.GRANT_ROLE, contract_id)
-        grant_role(self.ground, self.buckets, self.ground.contract(contract_id), actor.name, person)
+        grant_role(self.ground, self.buckets, self.ground.contract(contract_id), actor, person)
 
     def recover(self, actor: Actor) -> list[Log]:
         """Close every ledger that went back, and go on under new origins; give the new ledgers."""

@@ -50,14 +50,18 @@ class FilesystemStore:
 
     def upload(self, name: str) -> "_FileUpload":
         """Begin an object beside its place."""
-        return _FileUpload(self._folder / name[:2] / name, self._folder_sync(name[:2]))
+        try:
+            folder = self._folder_sync(name[:2])
+        except OSError as error:
+            raise _unavailable(error) from error
+        return _FileUpload(self._folder / name[:2] / name, folder)
 
     def open(self, name: str) -> "_FileReader":
         """Open an object."""
         try:
             # Not blocking: a pipe laid in an object's place must not hold a reader for ever.
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            return _FileReader(os.open(self._folder / name[:2] / name, flags))
+            return _FileReader(os.open(f"{self._folder}/{name[:2]}/{name}", flags))
         except FileNotFoundError as error:
             raise NotFoundError("object-missing", name=name, store=self.label) from error
         except OSError as error:

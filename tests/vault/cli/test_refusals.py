@@ -258,7 +258,7 @@ def test_a_folder_that_is_no_vault(home: Path, kura: Kura, monkeypatch: pytest.M
 def test_errors_speak_the_language_of_the_environment(home: Path, kura: Kura, monkeypatch: pytest.MonkeyPatch) -> None:
     assert home.is_dir()
     monkeypatch.setenv("LANG", "ja_JP.UTF-8")
-    assert "保管庫" in kura("unseal").err
+    assert "起動していません" in kura("unseal").err
     assert "保管庫" not in kura("unseal", "--lang", "en").err
 
 

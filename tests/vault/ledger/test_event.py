@@ -75,9 +75,7 @@ def test_an_entry_may_fill_the_limit_and_not_a_byte_more() -> None:
         encode_entry(event({"x": "y" * (room + 1)}))
 
 
-@pytest.mark.parametrize(
-    "number", [2**53, -(2**53), 10**400], ids=["first not exact", "first below", "far beyond"]
-)
+@pytest.mark.parametrize("number", [2**53, -(2**53), 10**400], ids=["first not exact", "first below", "far beyond"])
 def test_numbers_that_other_readers_would_round_are_not_written(number: int) -> None:
     with pytest.raises(rfc8785.CanonicalizationError):
         encode_entry(event({"x": number}))

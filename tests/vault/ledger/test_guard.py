@@ -37,7 +37,7 @@ def file(tmp_path: Path, guard: Guard) -> Path:  # noqa: ARG001 - the guard make
 
 
 def sizes(guard: Guard) -> list[int | None]:
-    return [slot and slot.size for slot in guard.slots(LEDGER, KEY)]
+    return [slot.size if slot is not None else None for slot in guard.slots(LEDGER, KEY)]
 
 
 def damage(file: Path, *slots: int, data: bytes = b"torn") -> None:

@@ -1,9 +1,8 @@
 """The sequencer: shared commits, changes that fail alone, commits that fail for real, and stops that say why."""
 
-import os
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,11 @@ from sqlalchemy import func, insert, select
 
 from vault.errors import IntegrityError, KuraError, RefusedError, UnavailableError
 from vault.ledger.event import decode_entry
-from vault.ledger.sequencer import Done, Transaction
+from vault.ledger.sequencer import Done
+from vault.ledger.transaction import Transaction
 from vault.storage.tables import CheckpointRow, EventRow, LedgerRow, PersonRow
+
+Change = Callable[[Transaction], object]
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ def unknown_ledger(transaction: Transaction) -> None:
     transaction.append("nowhere", event(99))
 
 
-FAILING = {
+FAILING: dict[Change, str] = {
     own_error: "site-unknown",
     constraint: "commit-failed",
     anything: "commit-failed",
@@ -115,10 +117,10 @@ FAILING = {
 
 
 @pytest.mark.parametrize(("change", "code"), FAILING.items(), ids=[change.__name__ for change in FAILING])
-def test_a_failing_change_takes_down_only_itself(bench: LedgerBench, change: object, code: str) -> None:
+def test_a_failing_change_takes_down_only_itself(bench: LedgerBench, change: Change, code: str) -> None:
     with held(bench):
         before = submit(bench, 1)
-        failed = bench.sequencer.submit(change)  # type: ignore[arg-type]  # the changes differ in nothing but their names
+        failed = bench.sequencer.submit(change)
         after = submit(bench, 2)
     with pytest.raises(KuraError) as caught:
         failed.result()
@@ -153,12 +155,12 @@ def test_each_change_gets_back_its_own_events_in_order(bench: LedgerBench) -> No
     assert indexes == [[0, 1], [], [2, 3, 4]]
 
 
-def appender(events: range) -> "type[object]":
+def appender(events: range) -> Change:
     def change(transaction: Transaction) -> None:
         for number in events:
             transaction.append(LEDGER, event(number))
 
-    return change  # type: ignore[return-value]  # a change, for `submit`
+    return change
 
 
 def test_the_memo_forgets_what_a_failed_change_put_there(bench: LedgerBench) -> None:
@@ -172,7 +174,7 @@ def test_the_memo_forgets_what_a_failed_change_put_there(bench: LedgerBench) -> 
         raise ZeroDivisionError
 
     with held(bench):
-        first, lost, second = [bench.sequencer.submit(change) for change in (keep, lose, keep)]  # type: ignore[list-item]
+        first, lost, second = [bench.sequencer.submit(change) for change in (keep, lose, keep)]
     assert isinstance(lost.exception(), UnavailableError)
     assert (first.result().value, second.result().value) == ({}, {"kept": 1})
     assert bench.sequencer.run(keep).value == {}
@@ -194,7 +196,12 @@ def test_a_ledger_opened_in_a_failed_change_is_gone(bench: LedgerBench) -> None:
     assert [log.id for log in bench.sequencer.logs()] == [LEDGER]
     with bench.engine.connect() as connection:
         assert connection.scalars(select(LedgerRow.id)).all() == [LEDGER]
-    bench.sequencer.run(lambda transaction: (transaction.open_ledger(log, row), transaction.append("second", event(3))))
+
+    def whole(transaction: Transaction) -> None:
+        transaction.open_ledger(log, row)
+        transaction.append("second", event(3))
+
+    bench.sequencer.run(whole)
     assert numbers(bench, "second") == [3]
 
 
@@ -269,7 +276,7 @@ def files_may_not_grow_beyond(size: int) -> Iterator[None]:
 
 def test_a_commit_that_the_disk_refuses_keeps_nothing_and_the_next_one_goes_on(bench: LedgerBench) -> None:
     bench.append(0)
-    with files_may_not_grow_beyond(os.stat(f"{bench.database}-wal").st_size):
+    with files_may_not_grow_beyond(bench.database.with_name("kura.db-wal").stat().st_size):
         with held(bench):
             answers = [submit(bench, 1), submit(bench, 2)]
         codes = [error.code for answer in answers if isinstance(error := answer.exception(), KuraError)]

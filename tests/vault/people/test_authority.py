@@ -28,17 +28,17 @@ EXPECTED: dict[Role, set[Act]] = {
     Role.VAULT_ADMIN: {Act.CHECK_FIXITY, Act.GRANT_ROLE, Act.BACK_UP, Act.RECOVER},
 }
 _DOCUMENTS = ("application_form", "issuance_receipt", "case_document_set", "identity_document_copy")
-_OFFICIALS = {Role.OPERATIONS_MANAGER, Role.SECURITY_OFFICER, Role.CITY_AUDITOR}
+_OFFICIALS = frozenset({Role.OPERATIONS_MANAGER, Role.SECURITY_OFFICER, Role.CITY_AUDITOR})
 MAY_READ = {
     **dict.fromkeys(_DOCUMENTS, _OFFICIALS | {Role.SCAN_OPERATOR, Role.SITE_LEADER}),
     **dict.fromkeys(("call_recording", "surveillance_video", "roster", "confidentiality_pledge"), _OFFICIALS),
-    "audit_trail": {Role.SECURITY_OFFICER, Role.CITY_AUDITOR},
+    "audit_trail": frozenset({Role.SECURITY_OFFICER, Role.CITY_AUDITOR}),
 }
-MAY_DEPOSIT: dict[str, set[Role]] = {
-    **dict.fromkeys(_DOCUMENTS, {Role.SCAN_OPERATOR}),
-    **dict.fromkeys(("call_recording", "surveillance_video"), {Role.OPERATIONS_MANAGER}),
-    **dict.fromkeys(("roster", "confidentiality_pledge"), {Role.OPERATIONS_MANAGER, Role.SITE_LEADER}),
-    "audit_trail": set(),  # its depositor, the administrator, may deposit nothing: the vault alone writes it
+MAY_DEPOSIT: dict[str, frozenset[Role]] = {
+    **dict.fromkeys(_DOCUMENTS, frozenset({Role.SCAN_OPERATOR})),
+    **dict.fromkeys(("call_recording", "surveillance_video"), frozenset({Role.OPERATIONS_MANAGER})),
+    **dict.fromkeys(("roster", "confidentiality_pledge"), frozenset({Role.OPERATIONS_MANAGER, Role.SITE_LEADER})),
+    "audit_trail": frozenset(),  # its depositor, the administrator, may deposit nothing: the vault alone writes it
 }
 
 
@@ -49,8 +49,7 @@ def actor(*roles: str, contract: str = HERE) -> Actor:
 def is_allowed(who: Actor, act: Act, class_id: str | None = None) -> bool:
     try:
         require(who, act, HERE, POLICY.classes[class_id] if class_id else None)
-    except RefusedError as error:
-        assert error.code == "not-allowed"
+    except RefusedError:
         return False
     return True
 

@@ -8,7 +8,6 @@ import stored
 import vaults
 from ledger_vectors import refused
 
-
 from retention.roles import Role
 from vault.errors import ConflictError, RefusedError
 from vault.ledger.event import EventKind
@@ -28,8 +27,19 @@ def test_a_person_is_read_from_number_name_and_role() -> None:
     assert NewPerson.parse("A-1: 名前：と:コロン :worker").name == "名前：と:コロン"
 
 
-MALFORMED = ["", "1001", "1001:worker", ":名前:worker", "1 001:名前:worker", "../1:名前:worker", "1001: :worker",
-             "1001::worker", "1001:" + "名" * 65 + ":worker", "x" * 33 + ":名前:worker", "１００１:名前:worker"]
+MALFORMED = [
+    "",
+    "1001",
+    "1001:worker",
+    ":名前:worker",
+    "1 001:名前:worker",
+    "../1:名前:worker",
+    "1001: :worker",
+    "1001::worker",
+    "1001:" + "名" * 65 + ":worker",
+    "x" * 33 + ":名前:worker",
+    "１００１:名前:worker",
+]
 
 
 @pytest.mark.parametrize("text", MALFORMED)

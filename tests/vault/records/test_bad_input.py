@@ -14,6 +14,7 @@ import vaults
 from crash_load import BytesSource
 from ledger_vectors import refused
 
+from vault.bootstrap import now_utc, open_vault
 from vault.errors import ConflictError, KuraError, NotFoundError, RefusedError, SealedError
 from vault.people.purpose import ViewPurpose
 from vault.records.reading import Purpose
@@ -24,10 +25,6 @@ from vault.records.vault import Vault
 
 PDF, SOUND = vaults.pdf(), crash_load.sound(1, 500)
 MY_NUMBER = "123456789018"  # fits the check digit; nobody's
-
-
-def now() -> datetime:
-    return vaults.now_utc()
 
 
 @dataclass(frozen=True)
@@ -117,16 +114,18 @@ BAD = {
         crash_load.video(1, 100),
         vaults.MANAGER,
     ),
-    "time without offset": Bad("time-without-offset", asking(ended_at=datetime(2026, 1, 1))),  # noqa: DTZ001 - the point
-    "start without offset": Bad("time-without-offset", asking(started_at=datetime(2026, 1, 1))),  # noqa: DTZ001 - as above
-    "times reversed": Bad("times-reversed", lambda: vaults.request(started_at=now(), ended_at=now() - timedelta(1))),
-    "no length": Bad(
-        "times-reversed", lambda: vaults.request(started_at=(at := now() - timedelta(hours=1)), ended_at=at)
+    "time without offset": Bad("time-without-offset", asking(ended_at=datetime(2026, 1, 1))),  # noqa: DTZ001 - no zone
+    "start without offset": Bad("time-without-offset", asking(started_at=datetime(2026, 1, 1))),  # noqa: DTZ001
+    "times reversed": Bad(
+        "times-reversed", lambda: vaults.request(started_at=now_utc(), ended_at=now_utc() - timedelta(1))
     ),
-    "in the future": Bad("ended-in-future", lambda: vaults.request(ended_at=now() + timedelta(minutes=2))),
+    "no length": Bad(
+        "times-reversed", lambda: vaults.request(started_at=(at := now_utc() - timedelta(hours=1)), ended_at=at)
+    ),
+    "in the future": Bad("ended-in-future", lambda: vaults.request(ended_at=now_utc() + timedelta(minutes=2))),
     "due already": Bad(
         "record-due-already",
-        lambda: call(ended_at=now() - timedelta(days=190))(),
+        lambda: vaults.request(class_id="call_recording", ended_at=now_utc() - timedelta(days=190)),
         SOUND,
         vaults.MANAGER,
     ),
@@ -145,7 +144,9 @@ BAD = {
     "program with the name of a form": Bad("media-type-refused", content=b"\x7fELF" + bytes(2000)),
     "only the first line of a PDF": Bad("pdf-malformed", content=b"%PDF-1.7\n"),
     "PDF cut in half": Bad("pdf-malformed", content=PDF[: len(PDF) // 2]),
-    "noise after the first line of a PDF": Bad("pdf-malformed", content=b"%PDF-1.7\n" + random.Random(1).randbytes(9000)),
+    "noise after the first line of a PDF": Bad(
+        "pdf-malformed", content=b"%PDF-1.7\n" + random.Random(1).randbytes(9000)
+    ),
 }
 
 
@@ -167,7 +168,7 @@ def test_the_refusal_repeats_nothing_that_might_be_a_citizens(shared: Vault, bad
     with pytest.raises(RefusedError) as caught:
         deposit(shared, request, BytesSource(bad.content), bad.actor)
     for language in ("en", "ja"):
-        sentence = caught.value.sentence(language)  # type: ignore[arg-type]  # both are languages
+        sentence = caught.value.sentence(language)
         for value in (request.subject_key, request.file_name, request.id):
             assert not value or len(value) < 3 or value not in sentence
 
@@ -286,10 +287,10 @@ def test_a_store_that_is_gone_is_no_empty_store(vault: Vault) -> None:
     vault.close()
     (vault.folder / "objects" / "b").rmdir()
     with pytest.raises(KuraError) as caught:
-        vaults.open_vault(vault.folder, vaults.custodian())
+        open_vault(vault.folder, vaults.custodian())
     assert caught.value.code == "store-missing"
 
 
 def test_the_folder_has_one_owner(vault: Vault) -> None:
     with refused(ConflictError, "vault-owned"):
-        vaults.open_vault(vault.folder, vaults.custodian())
+        open_vault(vault.folder, vaults.custodian())

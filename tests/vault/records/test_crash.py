@@ -11,7 +11,6 @@ import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +97,7 @@ class World:
         assert not [line["failed"] for line in lines if "failed" in line]
         self.acknowledged |= {line["id"]: line for line in lines if "id" in line}
         calls = tracing.read_trace(log)
-        return crash_load.plan(seed, datetime.fromisoformat(job["now"]), is_sealed=is_sealed), calls, lines[-1]["ended"]
+        return crash_load.plan(seed, now, is_sealed=is_sealed), calls, lines[-1]["ended"]
 
 
 @pytest.fixture
@@ -176,12 +175,12 @@ def require_whole_or_absent(vault: Vault) -> None:
         records = set(connection.scalars(select(RecordRow.id)))
         assert set(connection.scalars(select(RecordRow.is_indexed))) <= {True}
         objects = connection.execute(
-            select(ObjectRow.record_id, ObjectRow.name, ObjectRow.sealed_bytes, ObjectRow.sealed_blake3, ObjectRow.copies)
+            select(
+                ObjectRow.record_id, ObjectRow.name, ObjectRow.sealed_bytes, ObjectRow.sealed_blake3, ObjectRow.copies
+            )
         ).all()
         sizes = dict(connection.execute(select(LedgerRow.id, LedgerRow.size)).all())
-        counted = dict(
-            connection.execute(select(EventRow.ledger_id, func.count()).group_by(EventRow.ledger_id)).all()
-        )
+        counted = dict(connection.execute(select(EventRow.ledger_id, func.count()).group_by(EventRow.ledger_id)).all())
         parts = connection.scalar(select(func.count()).select_from(EventPartRow))
         entries = [decode_entry(entry) for entry in connection.scalars(select(EventRow.entry))]
     assert records == records_with_events(vault) == {row.record_id for row in objects}

@@ -4,6 +4,7 @@ import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import crash_load
@@ -13,9 +14,11 @@ import vaults
 from crash_load import BytesSource
 from ledger_vectors import refused
 
+from vault.bootstrap import now_utc, open_vault
 from vault.errors import ConflictError, KuraError, NotFoundError, RefusedError, UnavailableError
 from vault.ledger.event import EventKind, decode_entry
 from vault.ledger.receipt import Receipt
+from vault.people.persons import NewPerson
 from vault.people.purpose import ViewPurpose
 from vault.records.deposit import Deposited, Prepared
 from vault.records.deposit_event import commitment_of
@@ -123,7 +126,7 @@ def test_the_same_id_with_anything_else_is_a_conflict_and_stores_nothing(shared:
 def test_another_depositor_cannot_learn_a_receipt_by_its_id(vault: Vault) -> None:
     request, content = vaults.request(subject_key="NIS-7"), vaults.pdf(3)
     deposit(vault, request, content, vaults.OPERATOR)
-    vault.add_person(vault.actor(vaults.ADMIN), vaults.CONTRACT, vaults.NewPerson.parse("1002:別人:scan_operator"))
+    vault.add_person(vault.actor(vaults.ADMIN), vaults.CONTRACT, NewPerson.parse("1002:別人:scan_operator"))
     before = stored.everything(vault)
     with refused(ConflictError, "record-id-taken"):
         deposit(vault, request, content, "1002")
@@ -222,17 +225,17 @@ def test_a_sealed_vault_refuses_what_has_no_bucket_yet(vault: Vault) -> None:
     vault.seal()
     before = stored.everything(vault)
     with refused(UnavailableError, "bucket-not-ready"):
-        deposit(vault, call(ended_at=vaults.now_utc() - timedelta(days=40)), sound())
+        deposit(vault, call(ended_at=now_utc() - timedelta(days=40)), sound())
     assert stored.everything(vault) == before
     vault.unseal(vaults.custodian())
-    assert deposit(vault, call(ended_at=vaults.now_utc() - timedelta(days=40)), sound()).is_new
+    assert deposit(vault, call(ended_at=now_utc() - timedelta(days=40)), sound()).is_new
 
 
 def test_buckets_are_made_ahead_for_every_class(vault: Vault) -> None:
-    start = vaults.now_utc()
+    start = now_utc()
     vault.seal()
     for days in (0, 1, 17, 35):
-        vault.ground.clock = lambda days=days: start + timedelta(days=days)  # type: ignore[misc]
+        vault.ground.clock = partial(start.__add__, timedelta(days=days))
         assert deposit(vault, call(ended_at=start + timedelta(days=days)), sound(days)).is_new
         assert deposit(vault, vaults.request(ended_at=vault.ground.clock()), vaults.pdf(days), vaults.OPERATOR).is_new
 
@@ -242,7 +245,7 @@ def test_a_guard_that_fails_leaves_the_objects_of_what_may_be_committed(vault: V
     request = call()
     vault.close()
     guard = tmp_path / "vault.epoch" / "guard-nishinomiya"
-    vault = vaults.open_vault(vault.folder, vaults.custodian())
+    vault = open_vault(vault.folder, vaults.custodian())
     vault._guard.close()  # noqa: SLF001 - so that the file is opened again
     whole = guard.read_bytes()
     guard.unlink()

@@ -196,7 +196,7 @@ def test_a_recovered_ledger_that_goes_back_again_is_recovered_again(past: Past, 
     vault.close()
 
 
-def test_the_sweep_spares_what_was_written_before_the_recovery(past: Past, tmp_path: Path) -> None:
+def test_the_sweep_spares_what_was_written_before_the_recovery(past: Past) -> None:
     vault = past.open()
     orphans = {orphan.name for orphan in find_orphans(vault.ground)}
     assert len(orphans) == 1
@@ -230,7 +230,7 @@ def test_a_sealed_vault_is_not_recovered(past: Past) -> None:
     vault.close()
 
 
-def test_keys_of_buckets_that_only_the_lost_database_had_are_not_destroyed(past: Past, tmp_path: Path) -> None:
+def test_keys_of_buckets_that_only_the_lost_database_had_are_not_destroyed(past: Past) -> None:
     vault = past.open()
     keys = vault.ground.keys.disposal_key_ids()
     vault.recover(vault.actor(vaults.ADMIN))

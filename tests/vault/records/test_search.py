@@ -71,7 +71,10 @@ FILTERS: dict[str, tuple[dict[str, object], list[str]]] = {
     "subject key and class": ({"subject_key": "NIS-1", "class_ids": ["application_form"]}, ["form"]),
     "from, inclusive": ({"ended_from": NOW - 20 * MINUTE}, ["call 1", "call 2"]),
     "before, exclusive": ({"ended_before": NOW - 70 * MINUTE}, ["form", "old call"]),
-    "between": ({"ended_from": NOW - 40 * MINUTE, "ended_before": NOW - 20 * MINUTE}, ["call 1 again", "call of nobody"]),
+    "between": (
+        {"ended_from": NOW - 40 * MINUTE, "ended_before": NOW - 20 * MINUTE},
+        ["call 1 again", "call of nobody"],
+    ),
     "station": ({"station": "person:2002"}, ["other's call"]),
     "status": ({"status": "quarantined"}, ["damaged call"]),
     "everything": (
@@ -137,7 +140,7 @@ def test_an_unknown_contract_is_not_found(filled: tuple[Vault, dict[str, str]]) 
 
 
 def test_pages_stay_put_while_records_are_added(vault: Vault) -> None:
-    vault.ground.clock = lambda: NOW  # type: ignore[misc]
+    vault.ground.clock = lambda: NOW
     expected = [deposit(vault, "NIS-1", minutes) for minutes in range(10, 19)]
     found: list[str] = []
     query = Query(limit=2)
@@ -152,7 +155,7 @@ def test_pages_stay_put_while_records_are_added(vault: Vault) -> None:
 
 
 def test_records_of_one_instant_are_neither_lost_nor_repeated(vault: Vault) -> None:
-    vault.ground.clock = lambda: NOW  # type: ignore[misc]
+    vault.ground.clock = lambda: NOW
     expected = sorted((deposit(vault, "NIS-1", 5) for _ in range(7)), reverse=True)
     for key in (None, "NIS-1"):
         found, after = [], None

@@ -92,7 +92,10 @@ def test_the_migrations_make_the_checks_of_the_code_too(engine: Engine, tmp_path
         with of.connect() as connection:
             texts = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE type = 'table'").scalars()
             return {
-                line.strip().rstrip(",").replace('"', "") for text in texts for line in text.splitlines() if "CHECK" in line
+                line.strip().rstrip(",").replace('"', "")
+                for text in texts
+                for line in text.splitlines()
+                if "CHECK" in line
             }
 
     assert checks(engine) == checks(straight) != set()
@@ -133,11 +136,12 @@ def test_a_missing_database_is_not_made(tmp_path: Path) -> None:
 
 def test_a_commit_is_on_the_disk(engine: Engine) -> None:
     with engine.connect() as connection:
-        pragma = lambda name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()  # noqa: E731 - shorter
-        assert (pragma("journal_mode"), pragma("synchronous"), pragma("foreign_keys")) == ("wal", 2, 1)
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names] == ["wal", 2, 1]
 
 
 def test_a_read_only_database_takes_nothing(filled: Engine, tmp_path: Path) -> None:
+    filled.dispose()
     reader = open_database(tmp_path / "kura.db", read_only=True)
     with reader.connect() as connection:
         assert connection.scalar(select(RecordRow.id)) == "record"

@@ -145,7 +145,7 @@ def test_a_folder_is_synced_anew_for_who_asks_while_a_sync_runs_and_once_for_all
         syncs.begun.acquire()
         waiting = [pool.submit(folder.sync) for _ in range(8)]
         while folder._asked < 9:  # noqa: SLF001 - until all eight have asked
-            threading.Event().wait(0.001)
+            os.sched_yield()
         syncs.let_go.release()
         first.result()
         syncs.begun.acquire()

@@ -20,7 +20,7 @@ ADAPTERS: dict[str, Callable[[Path], ObjectStore]] = {
 }
 
 
-@pytest.fixture(params=ADAPTERS.values(), ids=ADAPTERS)
+@pytest.fixture(params=ADAPTERS.values(), ids=list(ADAPTERS))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     made: ObjectStore = request.param(tmp_path)
     return made
@@ -186,7 +186,15 @@ def test_many_threads_put_and_get_at_once(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "x", "../../etc/passwd", "0" * 32, "A" * 32, object_name(VAULT, "ab" * 12).upper(), object_name(VAULT, "a") + "0"],
+    [
+        "",
+        "x",
+        "../../etc/passwd",
+        "0" * 32,
+        "A" * 32,
+        object_name(VAULT, "ab" * 12).upper(),
+        object_name(VAULT, "a") + "0",
+    ],
 )
 def test_a_name_without_the_mark_is_foreign(name: str) -> None:
     assert not is_object_name(VAULT, name)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from vault.errors import RefusedError
-from vault.people.actor import Actor
+from vault.people.actor import HOST, Actor
 from vault.records.vault import Vault
 
 _TEXT_LENGTH = 4096
@@ -111,6 +111,7 @@ class Call:
     Attributes:
         vault: the vault, owned by this process.
         actor: the person who asks, where one was named.
+        user_id: the operating system's user that asks.
         fields: the arguments.
         items: open files, drawn as the verb goes; may block.
         tell: hears of the progress; UnavailableError where the client is gone.
@@ -118,6 +119,7 @@ class Call:
 
     vault: Vault
     actor: Actor | None
+    user_id: int
     fields: Fields
     items: Iterator[Item]
     tell: Tell
@@ -131,6 +133,10 @@ class Call:
         if self.actor is None:
             raise RefusedError("person-not-named")
         return self.actor
+
+    def somebody(self) -> Actor:
+        """Give the person who asks, or whoever is at the host with the right to its files."""
+        return self.actor or Actor(HOST, user_id=self.user_id)
 
     def contract_id(self) -> str:
         """Give the contract that was named, or the only one there is.

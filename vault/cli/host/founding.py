@@ -9,7 +9,7 @@ from vault.people.persons import NewPerson
 def open_contract(call: Call) -> dict[str, Any]:
     """Begin a contract with a policy and its founders."""
     people = [NewPerson.parse(text) for text in call.fields.texts("people")]
-    contract = call.vault.open_contract(call.fields.text("policy", most=1 << 19), people)
+    contract = call.vault.open_contract(call.fields.text("policy", most=1 << 19), people, call.somebody())
     log = call.vault.ground.log_of(contract.id)
     return {"contract": contract.id, "ledger": log.id, "log_vkey": log.key.encode()}
 

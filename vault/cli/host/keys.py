@@ -4,20 +4,19 @@ from typing import Any
 
 from vault.cli.host.call import Call
 from vault.keys.custodian import CustodianSecret
-from vault.people.actor import VAULT
 
 _SHARE = "kura-share-"
 
 
 def unseal(call: Call) -> dict[str, Any]:
     """Open the vault with the secret that custodians brought."""
-    call.vault.unseal(read_secret(call.fields.text("secret", most=1 << 16)), call.actor or VAULT)
+    call.vault.unseal(read_secret(call.fields.text("secret", most=1 << 16)), call.somebody())
     return {"sealed": call.vault.is_sealed}
 
 
 def seal(call: Call) -> dict[str, Any]:
     """Close the vault; it goes on taking deposits."""
-    call.vault.seal()
+    call.vault.seal(call.somebody())
     return {"sealed": call.vault.is_sealed}
 
 

@@ -39,4 +39,4 @@ def perform(vault: Vault, request: Request, user_id: int, items: Iterator[Item],
     if verb is None:
         raise RefusedError("verb-unknown")
     actor = vault.actor(request.person, user_id) if request.person is not None else None
-    return verb(Call(vault, actor, Fields(request.arguments), items, tell))
+    return verb(Call(vault, actor, user_id, Fields(request.arguments), items, tell))
