@@ -11,6 +11,8 @@ from vault.bootstrap import open_vault
 
 _WRITABLE = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) rw", re.MULTILINE)
 
+_PAGE = 4096
+
 
 def main(folder: Path, dump: Path) -> None:
     vault = open_vault(folder)
@@ -29,9 +31,11 @@ def _dump(to: Path) -> None:
             begin, end = (int(group, 16) for group in match.groups())
             try:
                 memory.seek(begin)
-                out.write(memory.read(end - begin))
+                data = memory.read(end - begin)
             except OSError:  # a guard page
                 continue
+            pages = (data[at : at + _PAGE] for at in range(0, len(data), _PAGE))
+            out.writelines(page for page in pages if page.strip(b"\0"))  # pages of zeros hold no secret
 
 
 if __name__ == "__main__":

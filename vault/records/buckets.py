@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from retention.periods import trigger_date
 from retention.policy import AUDIT_TRAIL, RecordClass
@@ -24,6 +24,10 @@ from vault.sealing.envelope import Envelope
 from vault.storage.tables import BucketRow, EnvelopeRow
 
 _BUCKETS_PER_EVENT = 150  # about 330 bytes each; an entry holds 65,535
+
+# Made once: to build a statement costs more than to run it, and these run in every transaction that seals.
+_STATE = select(BucketRow.state).where(BucketRow.id == bindparam("bucket"))
+_ADD_ENVELOPE = insert(EnvelopeRow)
 
 
 def scope_of(record_class: RecordClass, ended_at: datetime, today: date) -> str:
@@ -125,12 +129,12 @@ def envelope_for(transaction: Transaction, row: BucketRow) -> Envelope:
     memo = transaction.memo.get(("envelope", row.id))
     if isinstance(memo, Envelope):
         return memo
-    state = transaction.connection.scalar(select(BucketRow.state).where(BucketRow.id == row.id))
+    state = transaction.connection.scalar(_STATE, {"bucket": row.id})
     if state != "open":
         raise RefusedError("bucket-closed", record_class=row.class_id, scope=row.scope)
     envelope = Envelope(secrets.token_hex(16), row.id, os.urandom(32))
     sealed = envelope.seal(row.public_key)
-    transaction.connection.execute(insert(EnvelopeRow), [{"id": envelope.id, "bucket_id": row.id, "sealed": sealed}])
+    transaction.connection.execute(_ADD_ENVELOPE, [{"id": envelope.id, "bucket_id": row.id, "sealed": sealed}])
     transaction.memo["envelope", row.id] = envelope
     return envelope
 

@@ -34,8 +34,10 @@ from vault.sealing.bucket import BucketId
 from vault.sealing.index_token import SUBJECT_KEY, index_token
 from vault.storage.tables import BucketRow, IndexTokenRow, ObjectRow, RecordRow
 
-# Made once: to build a statement costs more than to run it, and this one runs for every deposit.
+# Made once: to build a statement costs more than to run it, and these run for every deposit.
 _KNOWN_ID = select(RecordRow.id).where(RecordRow.id == bindparam("record_id"))
+_KNOWN_IDS = select(RecordRow.id).where(RecordRow.id.in_(bindparam("record_ids", expanding=True)))
+_ADD_RECORDS, _ADD_OBJECTS, _ADD_TOKENS = insert(RecordRow), insert(ObjectRow), insert(IndexTokenRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class Deposits:
     def _write(self, transaction: Transaction, prepared: Sequence[Prepared]) -> list[bool]:
         connection = transaction.connection
         ids = [item.request.id for item in prepared]
-        taken = set(connection.scalars(select(RecordRow.id).where(RecordRow.id.in_(ids))))
+        taken = set(connection.scalars(_KNOWN_IDS, {"record_ids": ids}))
         records: list[dict[str, Any]] = []
         objects: list[dict[str, Any]] = []
         tokens: list[dict[str, Any]] = []
@@ -181,9 +183,9 @@ class Deposits:
             objects.append(_object_values(item))
             if item.token is not None:
                 tokens.append({"token": item.token, "record_id": item.request.id})
-        for table, rows in ((RecordRow, records), (ObjectRow, objects), (IndexTokenRow, tokens)):
+        for statement, rows in ((_ADD_RECORDS, records), (_ADD_OBJECTS, objects), (_ADD_TOKENS, tokens)):
             if rows:
-                connection.execute(insert(table), rows)
+                connection.execute(statement, rows)
         return written
 
     def _append(self, transaction: Transaction, item: Prepared) -> dict[str, Any]:

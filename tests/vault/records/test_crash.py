@@ -29,7 +29,7 @@ from vault.records.vault import Vault
 from vault.storage.tables import EventPartRow, EventRow, LedgerRow, ObjectRow, RecordRow
 
 PROGRAM = Path(crash_load.__file__).with_name("crash_child.py")
-ROUNDS = 12  # kills per step
+ROUNDS = 11  # kills per step
 MOST_ROUNDS = 60  # where threads came another way than in the first, unkilled run, and the step was not hit yet
 SYNC = "fsync,fdatasync"
 OURS = "fsync"  # without the database's, which would be counted with those that are sought
