@@ -38,6 +38,7 @@ class EventKind(StrEnum):
     CONTENT_READ = "record:content:read"
     CONTENT_REFUSED = "record:content:refused"
     RECORDS_SEARCHED = "record:index:searched"
+    SEARCH_REFUSED = "record:index:refused"
     FIXITY_CHECKED = "record:fixity:checked"
     ORPHANS_SWEPT = "store:orphans:swept"
 

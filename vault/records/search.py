@@ -74,14 +74,19 @@ class Searches:
         """Find records, log the search, and give the page.
 
         Raises:
-            RefusedError: the actor may read none of the classes, or the page is too large.
+            RefusedError: the actor may not search one of the classes, or none of all; the denial is logged.
             SealedError: the vault is sealed.
         """
         if self._ground.keys.is_sealed:
             raise SealedError("vault-sealed")
         _check(query)
         contract = self._ground.contract(contract_id)
-        class_ids = _allowed(actor, contract, query.class_ids)
+        try:
+            class_ids = _allowed(actor, contract, query.class_ids)
+        except RefusedError as error:
+            if error.code == "not-allowed":
+                append_with_part(self._ground, self._buckets, contract, EventKind.SEARCH_REFUSED, actor, {}, None)
+            raise
         with self._ground.engine.connect() as connection:
             page = self._page(connection, contract_id, class_ids, query)
         body: dict[str, Json] = {"classes": class_ids, "found": len(page.records), **_codes(query)}

@@ -81,6 +81,8 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
         URL.create("sqlite+pysqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"}),
         connect_args={"check_same_thread": False, "timeout": 30.0},
         pool_size=_POOL_SIZE,
+        # No limit: a thread that proves an entry while it reads one holds two, and must not wait for itself.
+        max_overflow=-1,
     )
 
     @event.listens_for(engine, "connect")

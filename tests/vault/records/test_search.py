@@ -118,6 +118,8 @@ def test_only_classes_that_the_actor_may_read_are_searched(filled: tuple[Vault, 
 def test_who_may_search_nothing_is_refused(filled: tuple[Vault, dict[str, str]], who: str) -> None:
     with refused(RefusedError, "not-allowed"):
         search(filled[0], who)
+    event = stored.events(filled[0], vaults.CONTRACT)[-1]
+    assert (event.kind, event.actor) == (EventKind.SEARCH_REFUSED, f"person:{who}")
 
 
 def test_asking_for_a_class_that_is_not_allowed_is_refused_not_left_out(filled: tuple[Vault, dict[str, str]]) -> None:
