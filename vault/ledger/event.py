@@ -124,7 +124,7 @@ def commit(salt: bytes, part: Mapping[str, Json]) -> bytes:
 
 def format_instant(instant: datetime) -> str:
     """RFC 3339 in UTC with microseconds, as `2026-11-21T09:00:00.000000Z`."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_instant(text: str) -> datetime:

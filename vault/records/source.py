@@ -37,8 +37,8 @@ class FileSource:
 
     def read_into(self, buffer: memoryview) -> int:
         """Fill `buffer` from the file."""
-        done = 0
-        while done < len(buffer):
+        done, size = 0, self._before.st_size  # a file that grew is found out in `finish`
+        while done < len(buffer) and self._position < size:
             try:
                 count = os.preadv(self._fd, [buffer[done:]], self._position)
             except OSError as error:
