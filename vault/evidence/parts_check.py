@@ -5,7 +5,7 @@ from sqlalchemy import Connection, select
 from vault.errors import KuraError
 from vault.evidence.verdict import Verdict
 from vault.records.event_parts import open_part
-from vault.sealing.bucket_secrets import BucketSecrets, bucket_rows
+from vault.sealing.bucket_secrets import BucketSecrets
 from vault.sealing.envelope import Envelope
 from vault.storage.tables import EnvelopeRow, EventPartRow, RecordRow
 
@@ -25,7 +25,7 @@ def check_parts(
         EnvelopeRow.sealed.label("envelope"),
     ).join(EnvelopeRow, EnvelopeRow.id == EventPartRow.envelope_id)
     rows = {(row.ledger_id, row.entry_index): row for row in connection.execute(query)}
-    buckets = bucket_rows(connection, {row.bucket_id for row in rows.values()})
+    buckets = {} if secrets is None else secrets.rows(connection, {row.bucket_id for row in rows.values()})
     for place in sorted(set(rows) | set(commitments)):
         what = f"event_parts/{place[0]}/{place[1]}"
         row, commitment = rows.get(place), commitments.get(place)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from vault.records.deposit_event import OBJECT_COLUMNS, RECORD_COLUMNS
 from vault.records.metadata import Metadata
-from vault.sealing.bucket_secrets import BucketSecrets, bucket_rows
+from vault.sealing.bucket_secrets import BucketSecrets
 from vault.sealing.envelope import Envelope
 from vault.storage.tables import BucketRow, EnvelopeRow, ObjectRow, RecordRow
 
@@ -103,4 +103,4 @@ class Opener:
 
 def opener_for(connection: Connection, secrets: BucketSecrets, records: Iterable[StoredRecord]) -> Opener:
     """Make an opener that has the bucket rows these records need."""
-    return Opener(secrets, bucket_rows(connection, {record.bucket_id for record in records}))
+    return Opener(secrets, secrets.rows(connection, {record.bucket_id for record in records}))

@@ -19,7 +19,6 @@ from vault.people.authority import Act, require
 from vault.records.buckets import Buckets
 from vault.records.event_parts import append_with_part
 from vault.records.ground import Contract, Ground
-from vault.sealing.bucket_secrets import bucket_rows
 from vault.sealing.index_token import SUBJECT_KEY, index_token
 from vault.storage.tables import BucketRow, IndexTokenRow, ObjectRow, RecordRow
 
@@ -121,7 +120,7 @@ class Searches:
                 BucketRow.state.in_(("open", "closed")),
             )
         ).all()
-        rows = bucket_rows(connection, live)
+        rows = self._buckets.secrets.rows(connection, live)
         return [
             index_token(self._buckets.secrets.opened(row).index_key, SUBJECT_KEY, subject_key) for row in rows.values()
         ]
