@@ -13,7 +13,7 @@ help:
 	@echo "make run     serve the vault in KURA_DIR (default: kura-vault, made as a demo where it is missing)"
 	@echo "make test    the checks, then every test"
 	@echo "make check   format, lint, types and the layers; seconds"
-	@echo "make bench   the measurements of docs/performance.md; one alone: make bench NAME=ingest"
+	@echo "make bench   the measurements of docs/performance.md; one alone: make bench NAME=ingest-pdf"
 	@echo "make format  let the formatter and the safe fixes rewrite the code"
 
 demo: setup-demo

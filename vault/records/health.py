@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import func, select
 
+from retention.periods import trigger_date
 from vault.errors import KuraError
 from vault.records.buckets import wanted_ahead
 from vault.records.ground import Contract, Ground
@@ -78,7 +79,7 @@ def _contract(ground: Ground, contract: Contract) -> ContractHealth:
             )
         ).all()
     ready = {BucketId(contract.id, row.class_id, row.scope) for row in rows}
-    today, days = ground.clock().date(), 0
+    today, days = trigger_date(ground.clock()), 0  # buckets go by the Japanese day
     while days <= ground.days_ahead and ready.issuperset(wanted_ahead(contract, today + timedelta(days=days), 0)):
         days += 1
     return ContractHealth(contract.id, count or 0, days - 1)
