@@ -13,6 +13,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,6 +36,7 @@ from vault.storage.tables import LedgerRow, ObjectRow, RecordRow
 
 T = TypeVar("T")
 _RECORDS_PER_PAGE = 64
+_NAMES_PER_QUERY = 500
 _CHILDREN = 2
 
 
@@ -171,11 +173,12 @@ def _check_stores(files: VaultFiles, connection: Connection, verdict: Verdict) -
     """Look for files that no row names: orphans of a crash are worth a note, for the sweep takes them."""
     for store in files.stores:
         orphans = foreign = 0
-        for name, _, _ in store.names():
-            if not is_object_name(files.vault_id, name):
-                foreign += 1
-            elif connection.scalar(select(ObjectRow.name).where(ObjectRow.name == name)) is None:
-                orphans += 1
+        names = (name for name, _, _ in store.names())
+        while page := list(islice(names, _NAMES_PER_QUERY)):
+            ours = {name for name in page if is_object_name(files.vault_id, name)}
+            known = set(connection.scalars(select(ObjectRow.name).where(ObjectRow.name.in_(ours))))
+            foreign += len(page) - len(ours)
+            orphans += len(ours - known)
         if orphans:
             verdict.notes.append(f"{store.label}: {orphans} objects without a row")
         if foreign:
