@@ -9,7 +9,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, select
 
-from vault.ledger.event import Event, EventKind, Json
+from vault.canonical_json import Json
+from vault.ledger.event import Event, EventKind
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.note import VerifierKey

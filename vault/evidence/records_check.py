@@ -13,9 +13,10 @@ from typing import Any
 from blake3 import blake3
 from sqlalchemy import Connection, Engine, and_, select
 
+from vault.canonical_json import Json
 from vault.errors import IntegrityError, KuraError
 from vault.evidence.verdict import Verdict
-from vault.ledger.event import EventKind, Json, format_instant
+from vault.ledger.event import EventKind, format_instant
 from vault.records.deposit_event import commitment_of, deposit_body
 from vault.records.opening import Opener, StoredRecord, opener_for, read_records
 from vault.records.reading import Reading

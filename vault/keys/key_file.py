@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Any
 
-import rfc8785
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from vault.canonical_json import canonical_json
 from vault.errors import IntegrityError, RefusedError
 from vault.keys.custodian import SALT_BYTES, CustodianParameters, PassphraseParameters, ShareParameters
 from vault.keys.key_parts import OpeningPart, TakingPart
@@ -157,7 +157,7 @@ def _encode_header(header: KeyFileHeader, opening_bytes: int, taking_bytes: int)
         "opening_bytes": opening_bytes,
         "taking_bytes": taking_bytes,
     }
-    return _MAGIC + rfc8785.dumps(fields) + b"\n"
+    return _MAGIC + canonical_json(fields) + b"\n"
 
 
 def _encode_custodian(parameters: CustodianParameters) -> dict[str, str | int]:

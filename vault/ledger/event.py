@@ -7,21 +7,17 @@ under which key, is not known here.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeAlias
 
-import rfc8785
-
+from vault.canonical_json import Json, canonical_json
 from vault.errors import IntegrityError, RefusedError
 
 VERSION = 1
 MAX_ENTRY_BYTES = 65_535  # C2SP tlog-tiles: an entry's length is a uint16
 SALT_BYTES = 32
-
-Json: TypeAlias = "bool | int | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
 class EventKind(StrEnum):
@@ -93,7 +89,7 @@ def encode_entry(event: Event, part: bytes | None = None) -> bytes:
         fields["part"] = part.hex()
     if event.user_id is not None:
         fields["user_id"] = event.user_id
-    entry = rfc8785.dumps(fields)
+    entry = canonical_json(fields)
     if len(entry) > MAX_ENTRY_BYTES:
         raise RefusedError("event-too-large", size=len(entry))
     return entry
@@ -119,7 +115,7 @@ def decode_entry(entry: bytes) -> Entry:
 
 def commit(salt: bytes, part: Mapping[str, Json]) -> bytes:
     """Commit to a sealed part: SHA-256(salt ‖ canonical JSON); `salt` is 32 random bytes, sealed with the part."""
-    return hashlib.sha256(salt + rfc8785.dumps(part)).digest()
+    return hashlib.sha256(salt + canonical_json(part)).digest()
 
 
 def format_instant(instant: datetime) -> str:

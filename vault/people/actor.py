@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from vault.ledger.event import Event, EventKind, Json
+from vault.canonical_json import Json
+from vault.ledger.event import Event, EventKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from vault.canonical_json import Json
 from vault.errors import IntegrityError, NotFoundError, RefusedError, UnavailableError
-from vault.ledger.event import EventKind, Json
+from vault.ledger.event import EventKind
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.records.copying import copy_file, copy_object, digest_file, sync_folders, write_file

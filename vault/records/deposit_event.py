@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from vault.ledger.event import Json, format_instant
+from vault.canonical_json import Json
+from vault.ledger.event import format_instant
 
 RECORD_COLUMNS = (
     "id",

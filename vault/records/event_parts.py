@@ -4,11 +4,11 @@ import json
 import os
 from collections.abc import Mapping
 
-import rfc8785
 from sqlalchemy import insert
 
+from vault.canonical_json import Json, canonical_json
 from vault.errors import IntegrityError
-from vault.ledger.event import SALT_BYTES, Event, EventKind, Json, commit
+from vault.ledger.event import SALT_BYTES, Event, EventKind, commit
 from vault.ledger.transaction import Transaction
 from vault.people.actor import Actor
 from vault.records.buckets import Buckets, envelope_for
@@ -50,7 +50,7 @@ def write_with_part(
     salt = os.urandom(SALT_BYTES)
     commitment = commit(salt, part)
     envelope = envelope_for(transaction, bucket)
-    sealed = seal_small(envelope.key, EVENT_PART, commitment, salt + rfc8785.dumps(part), nonce=os.urandom(12))
+    sealed = seal_small(envelope.key, EVENT_PART, commitment, salt + canonical_json(part), nonce=os.urandom(12))
     index = transaction.append(ledger_id, event, commitment)
     transaction.connection.execute(
         insert(EventPartRow),

@@ -9,9 +9,10 @@ from retention.errors import PolicyError
 from retention.periods import trigger_date
 from retention.policy import Policy
 from retention.policy_reader import read_policy
+from vault.canonical_json import Json
 from vault.errors import ConflictError, RefusedError
 from vault.keys.keystore import KeyStore
-from vault.ledger.event import EventKind, Json
+from vault.ledger.event import EventKind
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.note import VerifierKey

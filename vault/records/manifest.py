@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-import rfc8785
-
+from vault.canonical_json import canonical_json
 from vault.errors import IntegrityError
 from vault.ledger.event import format_instant, parse_instant
 
@@ -43,7 +42,7 @@ class Manifest:
 
     def encode(self) -> bytes:
         """Write the manifest: canonical, so that its digest names it."""
-        return rfc8785.dumps(
+        return canonical_json(
             {
                 "files": {name: {"bytes": file.byte_count, "sha256": file.sha256} for name, file in self.files.items()},
                 "made_at": format_instant(self.made_at),
@@ -74,7 +73,7 @@ class Manifest:
 def objects_digest(files: Mapping[str, BackedUp]) -> str:
     """Commit to the objects of a backup: hex SHA-256 of the canonical JSON of their names and digests."""
     objects = {name: file.sha256 for name, file in files.items() if _OBJECT.fullmatch(name)}
-    return hashlib.sha256(rfc8785.dumps(objects)).hexdigest()
+    return hashlib.sha256(canonical_json(objects)).hexdigest()
 
 
 def object_file(store: int, name: str) -> str:

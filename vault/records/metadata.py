@@ -4,8 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import rfc8785
-
+from vault.canonical_json import canonical_json
 from vault.errors import IntegrityError
 from vault.sealing.small import METADATA, open_small, seal_small
 
@@ -33,7 +32,7 @@ class Metadata:
         values = dict(self.fields) | {_DIGEST: self.digest.hex(), _SALT: self.salt.hex()}
         if self.flaw is not None:
             values[_FLAW] = self.flaw
-        return seal_small(data_key, METADATA, _bound_to(contract_id, record_id), rfc8785.dumps(values), nonce=nonce)
+        return seal_small(data_key, METADATA, _bound_to(contract_id, record_id), canonical_json(values), nonce=nonce)
 
     @classmethod
     def open(cls, data_key: bytes, contract_id: str, record_id: str, sealed: bytes) -> "Metadata":

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from retention.policy import RecordClass
+from vault.canonical_json import Json
 from vault.errors import IntegrityError, KuraError, NotFoundError, RefusedError, SealedError, UnavailableError
-from vault.ledger.event import EventKind, Json
+from vault.ledger.event import EventKind
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.people.purpose import ViewPurpose

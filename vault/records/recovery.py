@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import update
 
+from vault.canonical_json import Json
 from vault.ledger.checkpoint import Checkpoint
-from vault.ledger.event import EventKind, Json
+from vault.ledger.event import EventKind
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.transaction import Transaction

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select, update
 
+from vault.canonical_json import Json
 from vault.errors import IntegrityError, NotFoundError, SealedError
-from vault.ledger.event import EventKind, Json
+from vault.ledger.event import EventKind
 from vault.ledger.transaction import Transaction
 from vault.people.actor import Actor
 from vault.people.authority import Act, require

@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, or_, select
 
+from vault.canonical_json import Json
 from vault.errors import RefusedError, SealedError
-from vault.ledger.event import EventKind, Json, format_instant
+from vault.ledger.event import EventKind, format_instant
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.records.buckets import Buckets

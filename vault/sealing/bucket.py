@@ -8,11 +8,11 @@ the vault did not sign: a row altered in the database gets no data key.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from vault.canonical_json import canonical_json
 from vault.errors import IntegrityError
 from vault.keys.keystore import KeyStore
 from vault.storage.tables import BucketRow
@@ -113,4 +113,4 @@ def describe(row: BucketRow) -> dict[str, str | int]:
 
 
 def _statement(row: BucketRow) -> bytes:
-    return b"kura/bucket/v1\n" + rfc8785.dumps(describe(row))
+    return b"kura/bucket/v1\n" + canonical_json(describe(row))
