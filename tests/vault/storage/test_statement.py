@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, LargeBinary, String, bindparam, create_engine, insert, select, update
@@ -29,7 +30,7 @@ class _Row(_Base):
 
 COLUMNS = ("id", "at", "day", "is_kept", "digest")
 AT = datetime(2026, 11, 21, 9, 0, 0, 5, tzinfo=UTC)
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": "a", "at": AT, "day": date(2026, 11, 21), "is_kept": True, "digest": b"\0x"},
     {"id": "b", "at": None, "day": date(2031, 4, 1), "is_kept": False, "digest": b""},
 ]
@@ -80,6 +81,6 @@ def test_a_value_that_was_left_out_is_a_defect(engine: Engine) -> None:
 
 
 def test_a_driver_with_other_signs_gets_those() -> None:
-    compiled = _compile(select(_Row.id).where(_Row.at == bindparam("at")), psycopg.dialect())
+    compiled = _compile(select(_Row.id).where(_Row.at == bindparam("at")), psycopg.dialect())  # type: ignore[no-untyped-call]
     assert "%s" in compiled.sql
     assert compiled.bound({"at": AT}) == [(AT - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 10**6]
