@@ -15,8 +15,8 @@ from typing import ParamSpec, TypeVar
 
 import blake3
 
-from vault.records import content, deposit, metadata
-from vault.records.intake.pdf_pool import PdfCheck
+from vault.records import content, metadata, prepare
+from vault.records.intake.pdf_batch import PdfCheck
 from vault.records.vault import Vault
 from vault.sealing.envelope import Envelope
 from vault.sealing.stream import SegmentSealer
@@ -86,7 +86,7 @@ def watch_vault(stopwatch: Stopwatch, vault: Vault) -> None:
     stopwatch.patch("crypto", SegmentSealer, "__init__", "seal_into")
     stopwatch.patch("crypto", Envelope, "seal", "wrap")
     stopwatch.patch("crypto", metadata, "seal_small")
-    stopwatch.patch("crypto", deposit, "index_token")
+    stopwatch.patch("crypto", prepare, "index_token")
     stopwatch.patch("crypto", vault.ground.keys, "sign")
     stopwatch.patch("pdf workers", PdfCheck, "finish")
     hashes = _Hashes(stopwatch)

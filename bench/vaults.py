@@ -19,7 +19,7 @@ from vault.keys.custodian import CustodianSecret
 from vault.people.actor import Actor
 from vault.people.persons import NewPerson
 from vault.records.bulk import deposit_many
-from vault.records.deposit import Deposited
+from vault.records.deposited import Deposited
 from vault.records.request import DepositRequest
 from vault.records.source import FileSource, Source
 from vault.records.vault import Vault

@@ -13,7 +13,8 @@ from vaults import CONTRACT, OPERATOR, new_vault, pdf, request, source
 from vault.cli.face import FINE, PROOF_FAILED, WRONG_USE
 from vault.errors import sentences
 from vault.ledger.event import EventKind
-from vault.records.deposit import Deposited, Prepared
+from vault.records.deposited import Deposited
+from vault.records.prepare import Prepared
 from vault.settings import Settings
 from vault.storage.tables import Base
 

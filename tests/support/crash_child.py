@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crash_load import plan, run_load
 
-from vault.records.deposit import Deposited
+from vault.records.deposited import Deposited
 
 _PR_SET_PTRACER, _ANY = 0x59616D61, ctypes.c_ulong(-1)
 _LOCK = threading.Lock()

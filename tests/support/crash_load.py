@@ -19,7 +19,7 @@ from vault.bootstrap import now_utc, open_vault
 from vault.errors import KuraError
 from vault.people.actor import Actor
 from vault.people.purpose import ViewPurpose
-from vault.records.deposit import Deposited
+from vault.records.deposited import Deposited
 from vault.records.reading import Purpose
 from vault.records.request import DepositRequest
 from vault.records.search import Query

@@ -1,15 +1,15 @@
 """An object store in memory, stricter than any real one: it fails the test where a caller breaks the protocol."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from vault.errors import IntegrityError, NotFoundError, UnavailableError
-from vault.storage.objects import is_object_name, object_name
+from vault.storage.objects import Upload, is_object_name, object_name
 
 
 class MemoryStore:
-    """An `ObjectStore` whose objects never change and whose uploads end exactly once, by `finish` or by `abort`."""
+    """An `ObjectStore` whose objects never change and whose uploads end exactly once, kept or aborted."""
 
     def __init__(self, vault_id: str, *, room: int | None = None) -> None:
         """Hold at most `room` bytes, where given; beyond that it is full, as a disk is."""
@@ -59,12 +59,15 @@ class MemoryStore:
             len(upload.data) for upload in self.open_uploads.values()
         )
 
-    def keep(self, name: str, data: bytes) -> None:
-        """End an upload: the object stands, and never changes."""
-        del self.open_uploads[name]
-        if name in self._objects:
-            raise UnavailableError("store-failed", reason="EEXIST")
-        self._objects[name] = data, datetime.now(UTC)
+    def keep(self, uploads: Sequence[Upload]) -> None:
+        """The objects stand, and never change."""
+        for upload in uploads:
+            assert isinstance(upload, _MemoryUpload), "an upload of another store"
+            name = upload.end()
+            del self.open_uploads[name]
+            if name in self._objects:
+                raise UnavailableError("store-failed", reason="EEXIST")
+            self._objects[name] = bytes(upload.data), datetime.now(UTC)
 
     def require_room(self, more: int) -> None:
         if self._room is not None and self.used() + more > self._room:
@@ -74,18 +77,24 @@ class MemoryStore:
 class _MemoryUpload:
     def __init__(self, store: MemoryStore, name: str) -> None:
         self._store, self._name = store, name
-        self._is_ended = False
+        self._is_finished = self._is_ended = False
         self.data = bytearray()
 
     def write(self, data: memoryview | bytes) -> None:
-        assert not self._is_ended, "written after its end"
+        assert not self._is_finished, "written after its end"
+        assert not self._is_ended, "written after it was dropped"
         self._store.require_room(len(data))
         self.data += data
 
     def finish(self) -> None:
-        assert not self._is_ended, "finished after its end"
+        assert not self._is_finished, "finished twice"
+        self._is_finished = True
+
+    def end(self) -> str:
+        assert self._is_finished, "kept before it was finished"
+        assert not self._is_ended, "kept after its end"
         self._is_ended = True
-        self._store.keep(self._name, bytes(self.data))
+        return self._name
 
     def abort(self) -> None:
         if not self._is_ended:

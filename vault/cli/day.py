@@ -18,7 +18,7 @@ from vault.ledger.note import VerifierKey
 from vault.ledger.receipt import Receipt
 from vault.people.persons import NewPerson
 from vault.people.purpose import ViewPurpose
-from vault.records.deposit import Deposited
+from vault.records.deposited import Deposited
 from vault.records.reading import Purpose
 from vault.records.scrub import scrub
 from vault.records.search import Query

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, LargeBinary, bindparam, cast, insert, select, update
 
-from vault.errors import NotFoundError
+from vault.errors import IntegrityError, NotFoundError
 from vault.ledger.checkpoint import Checkpoint, sign_checkpoint
 from vault.ledger.merkle import HASH_BYTES, CompactRange, inclusion_proof, leaf_hash, root_at
 from vault.ledger.note import VerifierKey
 from vault.ledger.receipt import Receipt
 from vault.ledger.tiles import TILE_HEIGHT, Tile, subtree_in_tile, tile_of_subtree
 from vault.ledger.tree import GrowingTree, Subtree
+from vault.storage.statement import Statement
 from vault.storage.tables import CheckpointRow, EventRow, LedgerRow, TileRow
 
 Sign = Callable[[bytes], bytes]
 
-# Made once: to build such statements costs more than to run them, and every commit and every proof needs some.
-_ADD_ENTRIES, _ADD_CHECKPOINT, _ADD_TILE = insert(EventRow), insert(CheckpointRow), insert(TileRow)
-_MOVE_HEAD = (
+_ADD_ENTRY, _ADD_CHECKPOINT, _ADD_TILE = (Statement(insert(row)) for row in (EventRow, CheckpointRow, TileRow))
+_MOVE_HEAD = Statement(
     update(LedgerRow)
     .where(LedgerRow.id == bindparam("ledger"), LedgerRow.size == bindparam("begin"))
     .values(size=bindparam("size"), compact_range=bindparam("compact_range"))
@@ -28,18 +28,24 @@ _THE_TILE = (
     TileRow.level == bindparam("tile_level"),
     TileRow.tile_index == bindparam("index"),
 )
-_TILE = select(TileRow.hashes).where(*_THE_TILE)
-_EXTEND_TILE = (
+_TILE = Statement(select(TileRow.hashes).where(*_THE_TILE))
+_EXTEND_TILE = Statement(
     update(TileRow)
     .where(*_THE_TILE)
     # Without the cast SQLite makes a text of two joined blobs.
     .values(hashes=cast(TileRow.hashes.op("||")(bindparam("digest", type_=LargeBinary)), LargeBinary))
 )
-_ENTRIES = (
+_ENTRIES = Statement(
     select(EventRow.entry)
     .where(EventRow.ledger_id == bindparam("ledger"))
     .where(EventRow.entry_index >= bindparam("first"), EventRow.entry_index < bindparam("end"))
     .order_by(EventRow.entry_index)
+)
+_COVERING = Statement(
+    select(CheckpointRow.size, CheckpointRow.note)
+    .where(CheckpointRow.ledger_id == bindparam("ledger"), CheckpointRow.size > bindparam("index"))
+    .order_by(CheckpointRow.size)
+    .limit(1)
 )
 
 
@@ -92,16 +98,15 @@ class Log:
         head = Checkpoint(self.key.name, compact_range.size, compact_range.root())
         # Signed inside the transaction, handed out only after the commit: the note is lost with it.
         note = self.signed(head)
-        connection.execute(
-            _ADD_ENTRIES,
+        _ADD_ENTRY.run_many(
+            connection,
             [{"ledger_id": self.id, "entry_index": begin + i, "entry": entry} for i, entry in enumerate(entries)],
         )
         self._write_tiles(connection, completed)
-        connection.execute(
-            _MOVE_HEAD,
-            {"ledger": self.id, "begin": begin, "size": head.size, "compact_range": compact_range.encode()},
-        )
-        connection.execute(_ADD_CHECKPOINT, [{"ledger_id": self.id, "size": head.size, "note": note}])
+        moved = {"ledger": self.id, "begin": begin, "size": head.size, "compact_range": compact_range.encode()}
+        if _MOVE_HEAD.run(connection, moved) != 1:
+            raise IntegrityError("ledger-moved", ledger=self.id, size=begin)
+        _ADD_CHECKPOINT.run(connection, {"ledger_id": self.id, "size": head.size, "note": note})
         return NextHead(compact_range, completed, head, note)
 
     def adopt(self, head: NextHead) -> None:
@@ -114,18 +119,11 @@ class Log:
         Raises:
             NotFoundError: there is no such entry.
         """
-        entry = connection.scalar(
-            select(EventRow.entry).where(EventRow.ledger_id == self.id, EventRow.entry_index == index)
-        )
-        covering = connection.execute(
-            select(CheckpointRow.size, CheckpointRow.note)
-            .where(CheckpointRow.ledger_id == self.id, CheckpointRow.size > index)
-            .order_by(CheckpointRow.size)
-            .limit(1)
-        ).first()
+        entry = _ENTRIES.first(connection, {"ledger": self.id, "first": index, "end": index + 1})
+        covering = _COVERING.first(connection, {"ledger": self.id, "index": index})
         if entry is None or covering is None:
             raise NotFoundError("entry-unknown", ledger=self.id, index=index)
-        return self.receipt_at(entry, index, covering.size, covering.note)
+        return self.receipt_at(entry[0], index, *covering)
 
     def receipt_at(self, entry: bytes, index: int, size: int, note: str) -> Receipt:
         """Prove `entry` at `index` under the checkpoint `note` of `size`."""
@@ -143,10 +141,10 @@ class Log:
             tile_level, tile_index = level // TILE_HEIGHT, index >> TILE_HEIGHT
             if index % (1 << TILE_HEIGHT) == 0:
                 tile = {"ledger_id": self.id, "level": tile_level, "tile_index": tile_index, "hashes": digest}
-                connection.execute(_ADD_TILE, [tile])
+                _ADD_TILE.run(connection, tile)
             else:
                 tile = {"ledger": self.id, "tile_level": tile_level, "index": tile_index, "digest": digest}
-                connection.execute(_EXTEND_TILE, tile)
+                _EXTEND_TILE.run(connection, tile)
 
     def read_stored(self, level: int, index: int) -> bytes:
         """Give the root of a complete subtree from rows."""
@@ -162,12 +160,13 @@ class Log:
         """Leaf hashes of a level-0 tile, from `skip` on."""
         first = (tile.index << TILE_HEIGHT) + skip
         end = first + (tile.width if count is None else count)
-        rows = connection.scalars(_ENTRIES, {"ledger": self.id, "first": first, "end": end})
-        return [leaf_hash(entry) for entry in rows]
+        rows = _ENTRIES.rows(connection, {"ledger": self.id, "first": first, "end": end})
+        return [leaf_hash(entry) for (entry,) in rows]
 
     def _hashes(self, connection: Connection, tile: Tile) -> bytes:
         """The first hashes of a tile of level 1 or more."""
-        hashes = connection.scalar(_TILE, {"ledger": self.id, "tile_level": tile.level, "index": tile.index})
-        if hashes is None:
+        found = _TILE.first(connection, {"ledger": self.id, "tile_level": tile.level, "index": tile.index})
+        if found is None:
             raise NotFoundError("entry-unknown", ledger=self.id, index=tile.index << (TILE_HEIGHT * (tile.level + 1)))
+        hashes: bytes = found[0]
         return hashes[: tile.width * HASH_BYTES]

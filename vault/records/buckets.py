@@ -21,13 +21,13 @@ from vault.records.ground import Contract, Ground
 from vault.sealing.bucket import BucketId, check_public_half, describe, new_bucket
 from vault.sealing.bucket_secrets import BUCKET_COLUMNS, BucketSecrets
 from vault.sealing.envelope import Envelope
+from vault.storage.statement import Statement
 from vault.storage.tables import BucketRow, EnvelopeRow
 
 _BUCKETS_PER_EVENT = 150  # about 330 bytes each; an entry holds 65,535
 
-# Made once: to build a statement costs more than to run it, and these run in every transaction that seals.
-_STATE = select(BucketRow.state).where(BucketRow.id == bindparam("bucket"))
-_ADD_ENVELOPE = insert(EnvelopeRow)
+_STATE = Statement(select(BucketRow.state).where(BucketRow.id == bindparam("bucket")))
+_ADD_ENVELOPE = Statement(insert(EnvelopeRow))
 
 
 def scope_of(record_class: RecordClass, ended_at: datetime, today: date) -> str:
@@ -129,12 +129,11 @@ def envelope_for(transaction: Transaction, row: BucketRow) -> Envelope:
     memo = transaction.memo.get(("envelope", row.id))
     if isinstance(memo, Envelope):
         return memo
-    state = transaction.connection.scalar(_STATE, {"bucket": row.id})
-    if state != "open":
+    if _STATE.first(transaction.connection, {"bucket": row.id}) != ("open",):
         raise RefusedError("bucket-closed", record_class=row.class_id, scope=row.scope)
     envelope = Envelope(secrets.token_hex(16), row.id, os.urandom(32))
     sealed = envelope.seal(row.public_key)
-    transaction.connection.execute(_ADD_ENVELOPE, [{"id": envelope.id, "bucket_id": row.id, "sealed": sealed}])
+    _ADD_ENVELOPE.run(transaction.connection, {"id": envelope.id, "bucket_id": row.id, "sealed": sealed})
     transaction.memo["envelope", row.id] = envelope
     return envelope
 

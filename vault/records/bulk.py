@@ -7,30 +7,33 @@ Memory is bounded: no more than `_OUTSTANDING` records wait between their bytes 
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from vault.errors import KuraError
 from vault.people.actor import Actor
-from vault.records.deposit import Deposited, Deposits, Prepared
+from vault.records.deposit import Deposits
+from vault.records.deposited import Deposited
+from vault.records.prepare import OpenSource, Prepared
 from vault.records.request import DepositRequest
-from vault.records.source import Source
 
-WORKERS = 8
+WORKERS = 2
 GROUP = 64
-_OUTSTANDING = 128  # records handed over and not yet answered
+_TOGETHER = 16  # records that one thread prepares together, at most: their bytes become durable together
+_OUTSTANDING = 128  # records drawn and not yet answered
 _GATHER_S = 0.05  # how long the first of a group waits for others
 
-OpenSource = Callable[[], Source]
+Item = tuple[DepositRequest, OpenSource]
 Outcome = Deposited | KuraError
+_Drawn = tuple[int, Item]
 
 
 def deposit_many(
     deposits: Deposits,
     actor: Actor,
     contract_id: str,
-    items: Iterable[tuple[DepositRequest, OpenSource]],
+    items: Iterable[Item],
     *,
     workers: int = WORKERS,
     group: int = GROUP,
@@ -42,23 +45,25 @@ def deposit_many(
         actor: who deposits.
         contract_id: to which contract.
         items: requests with what opens their bytes; drawn from in one thread, the bytes opened and read in others.
+            It may wait for answers to what was drawn before.
         workers: threads that seal.
         group: records per commit, at most.
 
     What `items` raises is raised here once everything drawn before is answered. Whoever stops asking has taken
     what was committed so far; nothing of the rest is kept.
     """
-    run = _Run(deposits, actor, contract_id, iter(items))
-    with ThreadPoolExecutor(workers, "sealing") as pool:
-        feeder = threading.Thread(target=run.feed, args=(pool,), name="feeding", daemon=True)
-        feeder.start()
-        try:
-            yield from run.outcomes(group)
-        finally:
-            run.stop()
-            feeder.join()
-            pool.shutdown()
-            run.discard()
+    run = _Run(deposits, actor, contract_id)
+    threads = [threading.Thread(target=run.seal, name=f"sealing-{number}", daemon=True) for number in range(workers)]
+    threads.append(threading.Thread(target=run.draw, args=(iter(items),), name="drawing", daemon=True))
+    for thread in threads:
+        thread.start()
+    try:
+        yield from run.outcomes(group)
+    finally:
+        run.stop()
+        for thread in reversed(threads):
+            thread.join()
+        run.discard()
     if run.failure is not None:
         raise run.failure
 
@@ -74,90 +79,114 @@ class _Ready:
 class _Run:
     """One run of `deposit_many`: what its threads share."""
 
-    def __init__(
-        self, deposits: Deposits, actor: Actor, contract_id: str, items: Iterator[tuple[DepositRequest, OpenSource]]
-    ) -> None:
+    def __init__(self, deposits: Deposits, actor: Actor, contract_id: str) -> None:
         self.failure: Exception | None = None
-        self._deposits, self._actor, self._contract_id, self._items = deposits, actor, contract_id, items
-        self._ready: queue.SimpleQueue[_Ready | None] = queue.SimpleQueue()  # None: the items have ended
+        self._deposits, self._actor, self._contract_id = deposits, actor, contract_id
+        self._drawn: queue.SimpleQueue[_Drawn | None] = queue.SimpleQueue()  # None: the items have ended
+        self._ready: queue.SimpleQueue[list[_Ready] | None] = queue.SimpleQueue()  # None likewise
         self._room = threading.Semaphore(_OUTSTANDING)
         self._stopped = threading.Event()
         self._waiting: list[tuple[int, Prepared]] = []
-        self._fed, self._answered = 0, 0
+        self._drawn_count = self._answered = self._given_room = 0
         self._has_ended = False
 
-    def feed(self, pool: ThreadPoolExecutor) -> None:
-        """Draw items as there is room for them, and hand them to the sealing threads."""
+    def draw(self, items: Iterator[Item]) -> None:
+        """Draw items as there is room for them."""
         try:
-            for request, open_source in self._items:
+            for item in items:
                 self._room.acquire()
                 if self._stopped.is_set():
                     break
-                pool.submit(self._prepare, self._fed, request, open_source)
-                self._fed += 1
+                self._drawn.put((self._drawn_count, item))
+                self._drawn_count += 1
         except Exception as error:  # noqa: BLE001 - it is raised where the outcomes are asked for
             self.failure = error
+        self._drawn.put(None)
         self._ready.put(None)
+
+    def seal(self) -> None:
+        """Prepare what is drawn, as much together as is there, until the items have ended."""
+        while drawn := self._take():
+            results: Sequence[Prepared | Outcome | Exception]
+            try:
+                items = [item for _, item in drawn]
+                results = self._deposits.prepare_many(self._actor, self._contract_id, items)
+            except Exception as error:  # noqa: BLE001 - a defect; raised in the thread that asks
+                results = [error for _ in drawn]
+            self._ready.put([_Ready(position, result) for (position, _), result in zip(drawn, results, strict=True)])
 
     def outcomes(self, group: int) -> Iterator[tuple[int, Outcome]]:
         """Give each outcome as it is there; commit what is prepared in groups."""
         while not self._is_done():
             for position, outcome in self._gather(group):
+                self._answered += 1
                 yield position, outcome
-                self._answer()
             if self._waiting:
-                positions, prepared = zip(*self._waiting, strict=True)
-                self._waiting = []
+                positions, prepared = zip(*self._waiting[:group], strict=True)
+                del self._waiting[:group]
                 for position, outcome in zip(positions, self._deposits.commit(prepared), strict=True):
+                    self._answered += 1
                     yield position, outcome
-                    self._answer()
 
     def stop(self) -> None:
         """Draw no further item."""
         self._stopped.set()
-        self._room.release()  # the feeder may be waiting for room
+        self._room.release()  # the drawing thread may be waiting for room
 
     def discard(self) -> None:
         """Remove the bytes of what was prepared and will not be committed; all threads have ended."""
         while not self._ready.empty():
-            ready = self._ready.get()
-            if ready is not None and isinstance(ready.result, Prepared):
-                self._waiting.append((ready.position, ready.result))
+            for ready in self._ready.get() or ():
+                if isinstance(ready.result, Prepared):
+                    self._waiting.append((ready.position, ready.result))
         self._deposits.discard([prepared for _, prepared in self._waiting])
 
-    def _prepare(self, position: int, request: DepositRequest, open_source: OpenSource) -> None:
-        result: Prepared | Outcome | Exception
-        try:
-            result = self._deposits.prepare(self._actor, self._contract_id, request, open_source())
-        except Exception as error:  # noqa: BLE001 - raised in the thread that asks, if it is not an answer
-            result = error
-        self._ready.put(_Ready(position, result))
+    def _take(self) -> list[_Drawn]:
+        """Wait for an item, and take those that are there already; nothing when the items have ended or none is wanted.
+
+        It waits for one only: the next may not come before this one is answered.
+        """
+        drawn: list[_Drawn] = []
+        with suppress(queue.Empty):
+            while len(drawn) < _TOGETHER:
+                one = self._drawn.get_nowait() if drawn else self._drawn.get()
+                if one is None:
+                    self._drawn.put(None)  # for the other threads, too
+                    break
+                drawn.append(one)
+        return [] if self._stopped.is_set() else drawn
 
     def _gather(self, group: int) -> Iterator[tuple[int, Outcome]]:
         """Collect prepared records until a group is full, time is up or no more can come; pass answers on at once."""
         deadline = None
         while len(self._waiting) < group and not self._all_are_waiting():
+            self._make_room()
             timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                ready = self._ready.get(timeout=timeout)
+                together = self._ready.get(timeout=timeout)
             except queue.Empty:
                 return
-            if ready is None:
+            if together is None:
                 self._has_ended = True
-            elif isinstance(ready.result, Prepared):
-                self._waiting.append((ready.position, ready.result))
-                deadline = deadline or time.monotonic() + _GATHER_S
-            elif isinstance(ready.result, Deposited | KuraError):
-                yield ready.position, ready.result
-            else:
-                raise ready.result
+                continue
+            for ready in together:
+                if isinstance(ready.result, Prepared):
+                    self._waiting.append((ready.position, ready.result))
+                    deadline = deadline or time.monotonic() + _GATHER_S
+            for ready in together:
+                if isinstance(ready.result, Deposited | KuraError):
+                    yield ready.position, ready.result
+                elif isinstance(ready.result, Exception):
+                    raise ready.result
 
     def _all_are_waiting(self) -> bool:
-        return self._has_ended and self._answered + len(self._waiting) == self._fed
+        return self._has_ended and self._answered + len(self._waiting) == self._drawn_count
 
     def _is_done(self) -> bool:
         return self._all_are_waiting() and not self._waiting
 
-    def _answer(self) -> None:
-        self._answered += 1
-        self._room.release()
+    def _make_room(self) -> None:
+        """Let as many be drawn as were answered."""
+        if self._answered > self._given_room:
+            self._room.release(self._answered - self._given_room)
+            self._given_room = self._answered

@@ -55,55 +55,77 @@ class _Buffers:
         return value
 
 
-def seal_content(
-    source: Source,
-    record_class: RecordClass,
-    data_key: bytes,
-    associated_data: bytes,
-    stores: Sequence[ObjectStore],
-    pdf_pool: PdfPool,
-) -> SealedContent:
-    """Read `source` to its end, seal it, and make it durable in the class's number of stores.
+class ContentBatch:
+    """Contents sealed one after the other by one thread, then made durable and judged together."""
 
-    Raises:
-        RefusedError: type, size or structure are not what the class takes, or the source changed; nothing is kept.
-        UnavailableError: a store failed; nothing is kept.
-    """
-    buffers = _Buffers.of_this_thread()
-    count = source.read_into(buffers.plain[0][: OBJECT_LAYOUT.first_capacity])
-    media_type = detect_media_type(bytes(buffers.plain[0][: min(count, _HEAD_BYTES)]))
-    if media_type not in record_class.media_types:
-        raise RefusedError("media-type-refused", media_type=media_type, record_class=record_class.id)
-    check = check_for(media_type, pdf_pool)
-    name = stores[0].new_name()
-    uploads: list[Upload] = []
-    try:
-        uploads.extend(store.upload(name) for store in stores[: record_class.copies])
-        stream = _Stream(source, record_class, check, uploads)
-        stream.seal(
-            SegmentSealer(
-                data_key, associated_data, os.urandom(SALT_BYTES), os.urandom(NONCE_PREFIX_BYTES), OBJECT_LAYOUT
-            ),
-            buffers,
-            count,
-        )
-        source.finish()
-        check.begin()
-        flaw = _finish(uploads, check, record_class)
-    except BaseException:
-        check.abort()
-        drop(name, uploads, stores)
-        raise
-    return SealedContent(
-        name,
-        media_type,
-        stream.sha256.digest(),
-        stream.content_bytes,
-        stream.sealed_bytes,
-        stream.blake3.digest(),
-        len(uploads),
-        flaw,
-    )
+    def __init__(self, stores: Sequence[ObjectStore], pdf_pool: PdfPool) -> None:
+        """Begin with none."""
+        self._stores = stores
+        self._pdfs = pdf_pool.batch()
+        self._streams: list[_Stream] = []
+
+    def seal(self, source: Source, record_class: RecordClass, data_key: bytes, associated_data: bytes) -> None:
+        """Read `source` to its end and seal it into the class's number of stores; durable only after `finish`.
+
+        Raises:
+            RefusedError: type or size are not what the class takes, or the source changed; nothing of it is kept.
+            UnavailableError: a store failed; nothing of it is kept.
+        """
+        buffers = _Buffers.of_this_thread()
+        count = source.read_into(buffers.plain[0][: OBJECT_LAYOUT.first_capacity])
+        media_type = detect_media_type(bytes(buffers.plain[0][: min(count, _HEAD_BYTES)]))
+        if media_type not in record_class.media_types:
+            raise RefusedError("media-type-refused", media_type=media_type, record_class=record_class.id)
+        check = check_for(media_type, self._pdfs)
+        stream = _Stream(self._stores[0].new_name(), source, record_class, media_type, check)
+        try:
+            stream.open(self._stores)
+            stream.seal(data_key, associated_data, buffers, count)
+        except BaseException:
+            stream.drop(self._stores)
+            raise
+        self._streams.append(stream)
+
+    def finish(self) -> list[SealedContent | KuraError]:
+        """Make durable what was sealed, and hear what its checks say.
+
+        For each content, in order: what is stored, or why it is not; of that nothing is kept.
+        """
+        try:
+            failed = self._keep()
+            return [failed or self._judge(stream) for stream in self._streams]
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Drop everything. Harmless to repeat."""
+        for stream in self._streams:
+            stream.drop(self._stores)
+        self._pdfs.abort()
+        self._streams = []
+
+    def _keep(self) -> KuraError | None:
+        """Make every copy durable, while the documents are being looked at."""
+        try:
+            self._pdfs.begin()
+            for position, store in enumerate(self._stores):
+                uploads = [stream.uploads[position] for stream in self._streams if position < len(stream.uploads)]
+                if uploads:
+                    store.keep(uploads)
+        except KuraError as error:
+            for stream in self._streams:
+                stream.drop(self._stores)
+            return error
+        return None
+
+    def _judge(self, stream: "_Stream") -> SealedContent | KuraError:
+        try:
+            flaw = stream.flaw()
+        except KuraError as error:
+            stream.drop(self._stores)
+            return error
+        return stream.sealed(flaw)
 
 
 def drop(name: str, uploads: Sequence[Upload], stores: Sequence[ObjectStore]) -> None:
@@ -129,16 +151,23 @@ class _Stream:
     """One object on its way: hashed once as plaintext, once as it is stored."""
 
     def __init__(
-        self, source: Source, record_class: RecordClass, check: ContentCheck, uploads: Sequence[Upload]
+        self, name: str, source: Source, record_class: RecordClass, media_type: str, check: ContentCheck
     ) -> None:
-        self.sha256 = hashlib.sha256()
-        self.blake3 = blake3()
-        self.content_bytes = 0
-        self.sealed_bytes = 0
-        self._source, self._class, self._check, self._uploads = source, record_class, check, uploads
+        self.uploads: list[Upload] = []
+        self._name, self._media_type = name, media_type
+        self._sha256, self._blake3 = hashlib.sha256(), blake3()
+        self._content_bytes = self._sealed_bytes = 0
+        self._source, self._class, self._check = source, record_class, check
 
-    def seal(self, sealer: SegmentSealer, buffers: _Buffers, count: int) -> None:
+    def open(self, stores: Sequence[ObjectStore]) -> None:
+        """Begin the object in as many stores as the class has copies."""
+        self.uploads.extend(store.upload(self._name) for store in stores[: self._class.copies])
+
+    def seal(self, data_key: bytes, associated_data: bytes, buffers: _Buffers, count: int) -> None:
         """Seal segment after segment; `count` bytes of the first are in the first buffer already."""
+        sealer = SegmentSealer(
+            data_key, associated_data, os.urandom(SALT_BYTES), os.urandom(NONCE_PREFIX_BYTES), OBJECT_LAYOUT
+        )
         head = len(sealer.header)
         buffers.sealed[:head] = sealer.header
         index, is_last = 0, False
@@ -152,29 +181,48 @@ class _Stream:
             written = head + sealer.seal_into(index, now[:count], last=is_last, out=buffers.sealed[head:])
             self._store(buffers.sealed[:written])
             index, count, head = index + 1, following, 0
+        self._source.finish()
+        self._check.begin()
+        for upload in self.uploads:
+            upload.finish()
+
+    def flaw(self) -> str | None:
+        """Hear the check; give the code of what it found where the class quarantines, and raise it where not."""
+        try:
+            self._check.finish()
+        except RefusedError as error:
+            if not self._class.quarantine:
+                raise
+            return error.code
+        return None
+
+    def sealed(self, flaw: str | None) -> SealedContent:
+        """Say what is stored."""
+        return SealedContent(
+            self._name,
+            self._media_type,
+            self._sha256.digest(),
+            self._content_bytes,
+            self._sealed_bytes,
+            self._blake3.digest(),
+            len(self.uploads),
+            flaw,
+        )
+
+    def drop(self, stores: Sequence[ObjectStore]) -> None:
+        """Remove what was written."""
+        self._check.abort()
+        drop(self._name, self.uploads, stores)
 
     def _pass(self, plaintext: memoryview) -> None:
-        self.content_bytes += len(plaintext)
-        if self.content_bytes > self._class.max_bytes:
+        self._content_bytes += len(plaintext)
+        if self._content_bytes > self._class.max_bytes:
             raise RefusedError("content-too-large", record_class=self._class.id, max_bytes=self._class.max_bytes)
-        self.sha256.update(plaintext)
+        self._sha256.update(plaintext)
         self._check.update(plaintext)
 
     def _store(self, sealed: memoryview) -> None:
-        self.sealed_bytes += len(sealed)
-        self.blake3.update(sealed)
-        for upload in self._uploads:
+        self._sealed_bytes += len(sealed)
+        self._blake3.update(sealed)
+        for upload in self.uploads:
             upload.write(sealed)
-
-
-def _finish(uploads: Sequence[Upload], check: ContentCheck, record_class: RecordClass) -> str | None:
-    """Make the copies durable while the structure is being checked, then hear the verdict."""
-    for upload in uploads:
-        upload.finish()
-    try:
-        check.finish()
-    except RefusedError as error:
-        if not record_class.quarantine:
-            raise
-        return error.code
-    return None

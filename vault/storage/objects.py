@@ -4,7 +4,7 @@ Holds no adapter; `filesystem` is one.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -28,13 +28,13 @@ def is_object_name(vault_id: str, name: str) -> bool:
 
 
 class Upload(Protocol):
-    """One object being written. Either `finish` or `abort` is called, once."""
+    """One object being written; kept by `ObjectStore.keep`, or dropped."""
 
     def write(self, data: memoryview | bytes) -> None:
         """Append sealed bytes."""
 
     def finish(self) -> None:
-        """Make the object durable under its name. After UnavailableError it may or may not have been kept."""
+        """Say that all bytes are written, so that the store can begin to make them durable."""
 
     def abort(self) -> None:
         """Drop what was written; never raises."""
@@ -66,7 +66,13 @@ class ObjectStore(Protocol):
         """Give a fresh random name that this vault will recognize as its own."""
 
     def upload(self, name: str) -> Upload:
-        """Begin an object. Nothing is visible under `name` before `finish`."""
+        """Begin an object. Nothing is visible under `name` before `keep`."""
+
+    def keep(self, uploads: Sequence[Upload]) -> None:
+        """Make finished uploads of this store durable under their names, together: that costs less than one by one.
+
+        After UnavailableError each of them may or may not have been kept.
+        """
 
     def open(self, name: str) -> ObjectReader:
         """Open an object; NotFoundError("object-missing") where it is not there."""

@@ -69,10 +69,13 @@ class _Compiled:
 
     sql: str
     parameters: list[tuple[str, _Convert | None]]
+    fixed: Values  # of parameters that the statement itself gives
     results: list[tuple[int, _Convert]]  # position of a column, and what makes its value
 
     def bound(self, values: Values) -> list[Any]:
         """Give the parameters in order."""
+        if self.fixed:
+            values = {**self.fixed, **values}
         return [values[name] if convert is None else convert(values[name]) for name, convert in self.parameters]
 
     def read(self, rows: list[Row]) -> list[Row]:
@@ -92,6 +95,7 @@ def _compile(statement: Executable, dialect: Dialect) -> _Compiled:
     if not dialect.positional:
         dialect = type(dialect)(paramstyle="format")  # type: ignore[call-arg]  # every real dialect takes it
     compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # every statement can be compiled
+    fixed = {name: compiled.binds[name].value for name in compiled.positiontup if not compiled.binds[name].required}
     parameters = []
     for name in compiled.positiontup:
         column_type = compiled.binds[name].type
@@ -101,4 +105,4 @@ def _compile(statement: Executable, dialect: Dialect) -> _Compiled:
         convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
         if convert is not None:
             results.append((position, convert))
-    return _Compiled(str(compiled), parameters, results)
+    return _Compiled(str(compiled), parameters, fixed, results)

@@ -8,7 +8,7 @@ from vaults import ADMIN, CONTRACT, OPERATOR, new_vault, pdf, request, source
 
 from vault.errors import KuraError, RefusedError, UnavailableError
 from vault.records.bulk import deposit_many
-from vault.records.deposit import Deposited
+from vault.records.deposited import Deposited
 from vault.records.request import DepositRequest
 from vault.records.source import FileSource, Source
 from vault.records.vault import Vault

@@ -20,8 +20,9 @@ from vault.ledger.event import EventKind, decode_entry
 from vault.ledger.receipt import Receipt
 from vault.people.persons import NewPerson
 from vault.people.purpose import ViewPurpose
-from vault.records.deposit import Deposited, Prepared
 from vault.records.deposit_event import commitment_of
+from vault.records.deposited import Deposited
+from vault.records.prepare import Prepared
 from vault.records.reading import Purpose
 from vault.records.request import DepositRequest
 from vault.records.search import Query

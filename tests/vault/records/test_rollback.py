@@ -17,7 +17,7 @@ from vault.errors import IntegrityError, KuraError, RefusedError, SealedError
 from vault.ledger.event import EventKind, decode_entry
 from vault.ledger.log import Log
 from vault.people.purpose import ViewPurpose
-from vault.records.deposit import Deposited
+from vault.records.deposited import Deposited
 from vault.records.orphans import find_orphans, sweep_orphans
 from vault.records.reading import Purpose
 from vault.records.search import Query
@@ -209,6 +209,7 @@ def test_the_sweep_spares_what_was_written_before_the_recovery(past: Past) -> No
     upload = vault.ground.stores[0].upload(later)
     upload.write(b"cut")
     upload.finish()
+    vault.ground.stores[0].keep([upload])
     written_at = (past.clock.now - timedelta(days=2)).timestamp()
     os.utime(vault.folder / "objects" / "a" / later[:2] / later, (written_at, written_at))
     assert sweep_orphans(vault.ground) == 1

@@ -27,6 +27,7 @@ def put(store: FilesystemStore, data: bytes = b"sealed", name: str | None = None
     upload = store.upload(name)
     upload.write(data)
     upload.finish()
+    store.keep([upload])
     return name
 
 
@@ -61,6 +62,7 @@ def test_an_upload_is_written_beside_its_place(store: FilesystemStore, tmp_path:
     upload.write(b"half")
     assert [entry.name for entry in (tmp_path / name[:2]).iterdir()] == [f"{name}.part"]
     upload.finish()
+    store.keep([upload])
     assert [entry.name for entry in (tmp_path / name[:2]).iterdir()] == [name]
 
 

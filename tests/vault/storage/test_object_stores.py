@@ -32,6 +32,7 @@ def put(store: ObjectStore, *parts: bytes, name: str | None = None) -> str:
     for part in parts:
         upload.write(part)
     upload.finish()
+    store.keep([upload])
     return name
 
 
@@ -90,10 +91,26 @@ def test_nothing_is_there_before_the_end(store: ObjectStore) -> None:
     upload.write(b"half")
     with refused(NotFoundError, "object-missing"):
         store.open(name)
-    assert listed(store) == {name: False}
     upload.finish()
+    with refused(NotFoundError, "object-missing"):
+        store.open(name)
+    assert listed(store) == {name: False}
+    store.keep([upload])
     assert listed(store) == {name: True}
     assert get(store, name) == b"half"
+
+
+def test_many_are_kept_together(store: ObjectStore) -> None:
+    contents = {store.new_name(): bytes([number]) * number for number in range(20)}
+    uploads = []
+    for name, content in contents.items():
+        uploads.append(store.upload(name))
+        uploads[-1].write(content)
+        uploads[-1].finish()
+    store.keep(uploads)
+    store.keep([])
+    assert listed(store) == dict.fromkeys(contents, True)
+    assert {name: get(store, name) for name in contents} == contents
 
 
 def test_an_aborted_upload_leaves_nothing(store: ObjectStore) -> None:
@@ -122,6 +139,7 @@ def test_a_name_being_written_is_not_written_twice(store: ObjectStore) -> None:
     with refused(UnavailableError, "store-failed"):
         store.upload(name)
     upload.finish()
+    store.keep([upload])
     assert get(store, name) == b"first"
 
 
@@ -130,6 +148,7 @@ def test_aborting_after_the_end_keeps_the_object(store: ObjectStore) -> None:
     upload = store.upload(name)
     upload.write(b"kept")
     upload.finish()
+    store.keep([upload])
     upload.abort()
     assert get(store, name) == b"kept"
 

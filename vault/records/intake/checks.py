@@ -2,24 +2,24 @@
 
 from vault.records.intake.content_check import ContentCheck
 from vault.records.intake.mp4 import mp4_check
-from vault.records.intake.pdf_pool import PdfPool
+from vault.records.intake.pdf_batch import PdfBatch
 from vault.records.intake.wav import wav_check
 
 __all__ = ["ContentCheck", "check_for"]
 
 
-def check_for(media_type: str, pdf_pool: PdfPool, content_bytes: int | None = None) -> ContentCheck:
+def check_for(media_type: str, pdfs: PdfBatch, content_bytes: int | None = None) -> ContentCheck:
     """Give a fresh check for one document.
 
     Args:
         media_type: as `detect_media_type` gives it; a type without a check of its own is taken as it is.
-        pdf_pool: where PDFs are opened.
+        pdfs: where PDFs are put together, to be opened.
         content_bytes: length of the document where the depositor announced it; lets a large PDF reserve no more
             memory than it needs.
     """
     match media_type:
         case "application/pdf":
-            return pdf_pool.check(content_bytes)
+            return pdfs.check(content_bytes)
         case "audio/wav":
             return wav_check()
         case "video/mp4":

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -34,14 +35,14 @@ class WorkerLimits:
 
 
 class PdfChild:
-    """One worker, started at the first question. Asked by one thread at a time.
+    """One worker, started at the first question. Used by one thread at a time, but for `interrupt`.
 
-    The kernel ends a worker when the thread that started it ends (PR_SET_PDEATHSIG), so ask from threads that last.
+    The kernel ends a worker when the thread that started it ends (PR_SET_PDEATHSIG): `nursery`'s thread, which lasts.
     """
 
-    def __init__(self, arena_fd: int, arena_bytes: int, limits: WorkerLimits) -> None:
+    def __init__(self, arena_fd: int, arena_bytes: int, limits: WorkerLimits, nursery: Executor) -> None:
         """Take what a worker will need; start none."""
-        self._arena_fd, self._arena_bytes, self._limits = arena_fd, arena_bytes, limits
+        self._arena_fd, self._arena_bytes, self._limits, self._nursery = arena_fd, arena_bytes, limits, nursery
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._asked = 0
@@ -49,33 +50,52 @@ class PdfChild:
     @property
     def process_id(self) -> int | None:
         """The worker's process, None where none runs."""
-        return None if self._process is None else self._process.pid
+        process = self._process
+        return None if process is None or process.returncode is not None else process.pid
 
-    def ask(self, request: bytes, descriptors: Sequence[int] = ()) -> bytes | None:
-        """Put one question and give the answer: OK or one of REFUSALS; None where the worker failed over it.
+    def ask(self, request: bytes, descriptors: Sequence[int], documents: int) -> None:
+        """Put documents to the worker, to be answered one by one.
 
         Raises:
-            UnavailableError: no worker could be started; the document was not looked at.
+            UnavailableError: no worker could be started; no document was looked at.
         """
-        vault = self._running()
         try:
-            socket.send_fds(vault, [request], descriptors)
-            answer = vault.recv(MAX_ANSWER_BYTES)
+            socket.send_fds(self._running(), [request], descriptors)
+        except OSError:  # it died since it was looked at, before it could be asked: another one will do
+            self.kill()
+            try:
+                socket.send_fds(self._running(), [request], descriptors)
+            except OSError as error:
+                self.kill()
+                raise UnavailableError("pdf-pool-unavailable") from error
+        self._asked += documents
+
+    def answer(self) -> bytes | None:
+        """Wait for the next answer: OK or one of REFUSALS; None where the worker failed, which ends it.
+
+        After None no further answer comes: the documents after that one have not been looked at.
+        """
+        vault = self._socket
+        try:
+            answer = b"" if vault is None else vault.recv(MAX_ANSWER_BYTES)
         except OSError:  # timeouts are among them
             answer = b""
-        self._asked += 1
-        if answer != OK and answer not in REFUSALS:
-            self.kill()
-            return None
+        if answer == OK or answer in REFUSALS:
+            return answer
+        self.kill()
+        return None
+
+    def rest(self) -> None:
+        """Say that all answers were heard: a worker that has looked at enough documents ends."""
         if self._asked >= self._limits.recycle_after:
             self.kill()
-        return answer
 
     def interrupt(self) -> None:
-        """Kill the worker from another thread: a thread in `ask` then gets None at once."""
+        """End the worker from any thread; one that waits for an answer then gets None at once."""
         process = self._process
         if process is not None:
             process.kill()
+            process.wait()
 
     def kill(self) -> None:
         """End the worker at once, if one runs. Harmless to repeat."""
@@ -91,7 +111,12 @@ class PdfChild:
         """Give the socket of a live worker: one that died between two documents is nobody's fault."""
         if self._process is not None and self._process.poll() is not None:
             self.kill()
-        return self._socket if self._socket is not None else self._start()
+        if self._socket is not None:
+            return self._socket
+        try:
+            return self._nursery.submit(self._start).result()
+        except RuntimeError as error:  # the pool is closed
+            raise UnavailableError("pdf-pool-unavailable") from error
 
     def _start(self) -> socket.socket:
         vault, worker = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

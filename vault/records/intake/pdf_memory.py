@@ -10,11 +10,11 @@ import mmap
 import os
 import threading
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 from vault.errors import UnavailableError
-from vault.records.intake.pdf_protocol import PASSED, REQUEST, SLOT_BYTES
+from vault.records.intake.pdf_protocol import DOCUMENT, PASSED, SLOT_BYTES
 
 _MIB = 1 << 20
 _ZEROS = memoryview(bytes(SLOT_BYTES))
@@ -52,6 +52,13 @@ class DocumentMemory:
     def slot(self) -> "SlotDocument":
         """Wait for a free slot of 1 MiB."""
         return SlotDocument(self._arena, self._free_slots.get(), self._free_slots)
+
+    def slot_now(self) -> "SlotDocument | None":
+        """Give a slot of 1 MiB if one is free."""
+        try:
+            return SlotDocument(self._arena, self._free_slots.get_nowait(), self._free_slots)
+        except Empty:
+            return None
 
     def large(self, capacity: int | None) -> "LargeDocument":
         """Wait for room for a document of `capacity` bytes; for all there is where its length is not known.
@@ -110,8 +117,8 @@ class SlotDocument:
         return self._memory[: self.size]
 
     def request(self) -> tuple[bytes, list[int]]:
-        """Give the question to a worker, and no descriptors."""
-        return REQUEST.pack(self._slot, self.size), []
+        """Name it to a worker; no descriptors go with it."""
+        return DOCUMENT.pack(self._slot, self.size), []
 
     def release(self) -> None:
         """Leave nothing of the document in the slot and free it. Harmless to repeat."""
@@ -135,6 +142,7 @@ class LargeDocument:
         self.size = 0
         self._free_mib = free_mib
         self._reserved_mib = reserved_mib
+        self._is_sealed = False
         self._fd = -1
         try:
             self._fd = os.memfd_create("kura-pdf", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -157,9 +165,11 @@ class LargeDocument:
             raise UnavailableError("pdf-pool-unavailable") from error
 
     def request(self) -> tuple[bytes, list[int]]:
-        """Give the question to a worker and the descriptor that goes with it; nothing can be added after that."""
-        _seal(self._fd, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
-        return REQUEST.pack(PASSED, self.size), [self._fd]
+        """Name it to a worker, and give the descriptor that goes with it; nothing can be added after that."""
+        if not self._is_sealed:
+            _seal(self._fd, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+            self._is_sealed = True
+        return DOCUMENT.pack(PASSED, self.size), [self._fd]
 
     def release(self) -> None:
         """Free the memory. Harmless to repeat."""

@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vault.errors import RefusedError, sentences
-from vault.records.intake.pdf_protocol import OK, PASSED, READY, REQUEST, SLOT_BYTES
+from vault.records.intake.pdf_protocol import DOCUMENT, MAX_TOGETHER, OK, PASSED, READY, SLOT_BYTES
 from vault.records.intake.pdf_structure import check_structure
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # linux/prctl.h
@@ -38,11 +38,11 @@ def main(arguments: list[str]) -> None:
     with socket.socket(fileno=socket_fd) as vault:
         vault.send(READY)
         while True:
-            request, descriptors, _, _ = socket.recv_fds(vault, REQUEST.size, 1)
+            request, descriptors, _, _ = socket.recv_fds(vault, MAX_TOGETHER * DOCUMENT.size, 1)
             if not request:
                 return
-            slot, length = REQUEST.unpack(request)
-            vault.send(_verdict(arena, slot, length, descriptors))
+            for slot, length in DOCUMENT.iter_unpack(request):
+                vault.send(_verdict(arena, slot, length, descriptors))
 
 
 def _verdict(arena: mmap.mmap, slot: int, length: int, descriptors: list[int]) -> bytes:

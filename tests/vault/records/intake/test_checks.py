@@ -10,7 +10,7 @@ from vault.records.intake.pdf_pool import PdfPool
     [("application/pdf", "pdf-malformed"), ("audio/wav", "wav-malformed"), ("video/mp4", "mp4-truncated")],
 )
 def test_each_media_type_has_its_check(pool: PdfPool, media_type: str, code: str) -> None:
-    check = check_for(media_type, pool)
+    check = check_for(media_type, pool.batch())
     check.update(b"nothing")
     with pytest.raises(RefusedError) as refused:
         check.finish()
@@ -20,7 +20,7 @@ def test_each_media_type_has_its_check(pool: PdfPool, media_type: str, code: str
 
 @pytest.mark.parametrize("media_type", ["image/png", "text/csv", "application/octet-stream", "model/unknown"])
 def test_other_media_types_are_taken_as_they_are(pool: PdfPool, media_type: str) -> None:
-    check = check_for(media_type, pool)
+    check = check_for(media_type, pool.batch())
     check.update(b"anything")
     check.begin()
     check.finish()

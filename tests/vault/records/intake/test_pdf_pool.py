@@ -10,14 +10,19 @@ from pathlib import Path
 import pytest
 
 from vault.errors import RefusedError, UnavailableError
-from vault.records.intake.pdf_pool import PdfCheck, PdfPool
+from vault.records.intake.pdf_batch import PdfBatch, PdfCheck
+from vault.records.intake.pdf_pool import PdfPool
 
 MIB = 1 << 20
 PdfOf = Callable[..., bytes]
 
 
 def put(pool: PdfPool, document: bytes, announced: int | None = None, step: int = MIB) -> PdfCheck:
-    check = pool.check(announced)
+    return put_into(pool.batch(), document, announced, step)
+
+
+def put_into(batch: PdfBatch, document: bytes, announced: int | None = None, step: int = MIB) -> PdfCheck:
+    check = batch.check(announced)
     for start in range(0, len(document), step):
         check.update(memoryview(document)[start : start + step])
     return check
@@ -44,7 +49,7 @@ def wait_for_end(process_id: int) -> None:
 
 
 def test_no_worker_runs_before_the_first_document(pool: PdfPool, small_pdf: bytes) -> None:
-    pool.check()
+    pool.batch().check()
     assert pool.worker_ids() == []
     assert code_of(put(pool, small_pdf)) == "ok"
     assert len(pool.worker_ids()) == 1
@@ -80,7 +85,7 @@ def test_a_verdict_can_be_asked_for_again(pool: PdfPool, small_pdf: bytes) -> No
 
 
 def test_a_pdf_larger_than_the_budget_is_refused(pool: PdfPool, small_pdf: bytes) -> None:
-    check = pool.check()
+    check = pool.batch().check()
     for _ in range(65):
         check.update(bytes(MIB))
     assert code_of(check) == "pdf-too-large"
@@ -113,12 +118,75 @@ def test_large_documents_from_many_threads_share_the_budget(pool: PdfPool, scan_
         assert set(threads.map(deposit, range(12))) == {"ok"}
 
 
-def test_a_batch_may_begin_more_documents_than_there_are_slots(pool: PdfPool, small_pdf: bytes) -> None:
-    checks = [put(pool, small_pdf) for _ in range(1)]
-    for _ in range(200):
-        checks.append(put(pool, small_pdf))
+def test_a_batch_may_begin_more_documents_than_there_are_slots(
+    pool: PdfPool, small_pdf: bytes, scan_of: Callable[[int], bytes]
+) -> None:
+    batch, large = pool.batch(), scan_of(30 * MIB)
+    checks = []
+    for number in range(200):
+        checks.append(put_into(batch, large if number % 50 == 7 else small_pdf))
         checks[-1].begin()
+        if number % 20 == 0:
+            batch.begin()
     assert {code_of(check) for check in checks} == {"ok"}
+
+
+def test_batches_of_many_threads_wait_for_each_other_and_end(pool: PdfPool, scan_of: Callable[[int], bytes]) -> None:
+    """More documents at a time than there are slots, large ones among them, and fewer workers than threads."""
+    small, large = scan_of(100_000), scan_of(20 * MIB)
+
+    def deposit(number: int) -> set[str]:
+        batch = pool.batch()
+        checks = []
+        for place in range(16):
+            checks.append(put_into(batch, large if place == number % 16 else small))
+            checks[-1].begin()
+        batch.begin()
+        return {code_of(check) for check in checks}
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set().union(*threads.map(deposit, range(32))) == {"ok"}
+
+
+def test_what_is_wrong_in_a_batch_is_told_of_that_document_only(pool: PdfPool, small_pdf: bytes) -> None:
+    batch = pool.batch()
+    checks = []
+    for number in range(70):
+        checks.append(put_into(batch, small_pdf if number % 3 else small_pdf[:-40]))
+        checks[-1].begin()
+    assert [code_of(check) for check in checks] == ["ok" if number % 3 else "pdf-malformed" for number in range(70)]
+
+
+def test_a_worker_that_fails_over_one_of_a_batch_costs_that_document_only(pool: PdfPool, small_pdf: bytes) -> None:
+    assert code_of(put(pool, small_pdf)) == "ok"
+    (worker,) = pool.worker_ids()
+    os.kill(worker, signal.SIGSTOP)
+    batch, checks = pool.batch(), []
+    for _ in range(40):
+        checks.append(put_into(batch, small_pdf))
+        checks[-1].begin()
+    batch.begin()
+    os.kill(worker, signal.SIGKILL)
+    assert [code_of(check) for check in checks] == ["pdf-check-failed"] + ["ok"] * 39
+    assert worker not in pool.worker_ids()
+
+
+def test_a_batch_given_up_frees_its_worker_and_its_memory(small_pdf: bytes) -> None:
+    pool = PdfPool(workers=1)
+    for _ in range(3):
+        batch = pool.batch()
+        for _ in range(40):
+            put_into(batch, small_pdf).begin()
+        batch.begin()
+        batch.abort()
+        batch.abort()
+        forgotten = pool.batch()
+        for _ in range(40):
+            put_into(forgotten, small_pdf).begin()
+        forgotten.begin()
+        del forgotten
+    assert code_of(put(pool, small_pdf)) == "ok"
+    pool.close()
 
 
 def test_given_up_and_forgotten_documents_free_their_memory(pool: PdfPool, small_pdf: bytes) -> None:
@@ -287,7 +355,7 @@ PARENT = """
 import sys
 from vault.records.intake.pdf_pool import PdfPool
 pool = PdfPool()
-check = pool.check()
+check = pool.batch().check()
 check.update(bytes.fromhex(sys.argv[1]))
 check.finish()
 print(*pool.worker_ids(), flush=True)

@@ -1,0 +1,145 @@
+"""Preparing records: checked, sealed and durable in their stores, and waiting for the transaction that makes them one.
+
+Several are prepared together, by one thread: what is made durable together, and asked of the database and of the PDF
+workers together, costs less.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, select
+
+from retention.periods import JST
+from vault.errors import KuraError
+from vault.people.actor import Actor
+from vault.people.authority import Act, require
+from vault.records.buckets import Buckets, scope_of
+from vault.records.content import ContentBatch, SealedContent, digest_of
+from vault.records.deposited import Deposited, Repeats
+from vault.records.ground import Contract, Ground
+from vault.records.metadata import Metadata
+from vault.records.request import ORIGINAL, DepositRequest, check_request, metadata_of
+from vault.records.source import Source
+from vault.sealing.associated_data import object_associated_data
+from vault.sealing.bucket import BucketId
+from vault.sealing.index_token import SUBJECT_KEY, index_token
+from vault.storage.statement import Statement
+from vault.storage.tables import BucketRow, RecordRow
+
+OpenSource = Callable[[], Source]
+
+KNOWN_ID = Statement(select(RecordRow.id).where(RecordRow.id == bindparam("record_id")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A record that may be taken, while its bytes are on their way."""
+
+    request: DepositRequest
+    actor: Actor
+    contract: Contract
+    bucket: BucketRow
+    data_key: bytes
+    token: bytes | None
+    is_indexed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared(_Begun):
+    """A record whose bytes are stored and which waits for its transaction."""
+
+    content: SealedContent
+    metadata: Metadata
+
+
+class Preparer:
+    """Prepares records of a vault, sealed or open."""
+
+    def __init__(self, ground: Ground, buckets: Buckets, repeats: Repeats) -> None:
+        """Prepare for this vault."""
+        self._ground, self._buckets, self._repeats = ground, buckets, repeats
+
+    def prepare_many(
+        self, actor: Actor, contract_id: str, items: Sequence[tuple[DepositRequest, OpenSource]]
+    ) -> list[Prepared | Deposited | KuraError]:
+        """Check, seal and store several records together: what is made durable together costs less.
+
+        For each in order: what waits for its transaction, the receipt of a record that is here already, or the error,
+        as `deposit` raises it; one that is refused stops no other. The sources are opened one after the other.
+
+        Raises:
+            NotFoundError: there is no such contract.
+        """
+        contract = self._ground.contract(contract_id)
+        with self._ground.engine.connect() as connection:
+            known = {request.id for request, _ in items if KNOWN_ID.first(connection, {"record_id": request.id})}
+        contents = ContentBatch(self._ground.stores, self._ground.pdf_pool)
+        try:
+            begun = [self._begin(actor, contract, *item, known, contents) for item in items]
+            sealed = iter(contents.finish())
+            return [self._end(item, next(sealed)) if isinstance(item, _Begun) else item for item in begun]
+        except BaseException:
+            contents.abort()
+            raise
+
+    def _begin(
+        self,
+        actor: Actor,
+        contract: Contract,
+        request: DepositRequest,
+        open_source: OpenSource,
+        known: AbstractSet[str],
+        contents: ContentBatch,
+    ) -> _Begun | Deposited | KuraError:
+        """Check one record and seal its bytes; or find that it is here already."""
+        try:
+            now = self._ground.clock()
+            record_class = check_request(request, contract.policy, now)
+            require(actor, Act.DEPOSIT, contract.id, record_class)
+            source = open_source()
+            if request.id in known:
+                digest = None if self._ground.keys.is_sealed else digest_of(source)
+                return self._repeats.answer(actor, contract, request, digest)
+            scope = scope_of(record_class, request.ended_at, now.astimezone(JST).date())
+            bucket = self._buckets.find(BucketId(contract.id, record_class.id, scope))
+            token, is_indexed = self._token(request, bucket)
+            data_key = os.urandom(32)
+            contents.seal(source, record_class, data_key, object_associated_data(contract.id, request.id, ORIGINAL, 1))
+        except KuraError as error:
+            return error
+        return _Begun(
+            request=request,
+            actor=actor,
+            contract=contract,
+            bucket=bucket,
+            data_key=data_key,
+            token=token,
+            is_indexed=is_indexed,
+        )
+
+    def _end(self, begun: _Begun, content: SealedContent | KuraError) -> Prepared | KuraError:
+        if isinstance(content, KuraError):
+            return content
+        metadata = Metadata(content.digest, os.urandom(32), metadata_of(begun.request), content.flaw)
+        return Prepared(
+            request=begun.request,
+            actor=begun.actor,
+            contract=begun.contract,
+            bucket=begun.bucket,
+            data_key=begun.data_key,
+            token=begun.token,
+            is_indexed=begun.is_indexed,
+            content=content,
+            metadata=metadata,
+        )
+
+    def _token(self, request: DepositRequest, bucket: BucketRow) -> tuple[bytes | None, bool]:
+        """Give the index token; a sealed vault makes it when it is opened."""
+        if self._ground.keys.is_sealed:
+            return None, False
+        if request.subject_key is None:
+            return None, True
+        index_key = self._buckets.secrets.opened(bucket).index_key
+        return index_token(index_key, SUBJECT_KEY, request.subject_key), True
