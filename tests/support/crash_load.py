@@ -10,6 +10,7 @@ import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from vault.errors import KuraError
 from vault.people.actor import Actor
 from vault.people.purpose import ViewPurpose
 from vault.records.deposited import Deposited
+from vault.records.prepare import Prepared
 from vault.records.reading import Purpose
 from vault.records.request import DepositRequest
 from vault.records.search import Query
@@ -135,11 +137,11 @@ def read(vault: Vault, actor: Actor, record_id: str) -> bytes:
 
 
 def _other_work(vault: Vault, manager: Actor, load: Load, acknowledge: Acknowledge) -> None:
-    prepared = [
-        vault.deposits.prepare(manager, vaults.CONTRACT, planned.request, BytesSource(planned.content))
-        for planned in load.batch
-    ]
-    outcomes = vault.deposits.commit([one for one in prepared if not isinstance(one, Deposited)])
+    items = [(planned.request, partial(BytesSource, planned.content)) for planned in load.batch]
+    prepared = vault.deposits.prepare_many(manager, vaults.CONTRACT, items)
+    outcomes = vault.deposits.commit([one for one in prepared if isinstance(one, Prepared)])
+    if len(outcomes) < len(items):
+        raise AssertionError(prepared)
     for outcome in outcomes:
         if isinstance(outcome, KuraError):
             raise outcome
