@@ -18,7 +18,7 @@ from bench.pairs import percentile, ratios, spread
 from bench.park import park
 from bench.result import Result
 from bench.stopwatch import Stopwatch, watch_vault
-from bench.vaults import CONTRACT, BytesSource, clerk, make_vault, opened, request_for, warm_up
+from bench.vaults import CONTRACT, clerk, make_vault, opened, request_for, warm_up
 
 _CONTENT_BYTES = 100 << 10
 _SHOWN_DIGITS = 3

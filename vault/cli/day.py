@@ -1,6 +1,5 @@
 """The sample day, lived through a real vault; then the proofs, from its files alone."""
 
-import io
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from vault.records.deposited import Deposited
 from vault.records.reading import Purpose
 from vault.records.scrub import scrub
 from vault.records.search import Query
+from vault.records.source import BytesSource
 from vault.records.vault import Vault
 
 CONTRACT = "nishinomiya"
@@ -59,25 +59,6 @@ class Day:
             "figures": self.figures,
             "proofs": self.proofs,
         }
-
-
-class BytesSource:
-    """A deposit's bytes in memory."""
-
-    def __init__(self, content: bytes) -> None:
-        """Give `content`."""
-        self._content = io.BytesIO(content)
-
-    def read_into(self, buffer: memoryview) -> int:
-        """Fill `buffer`."""
-        return self._content.readinto(buffer)
-
-    def finish(self) -> None:
-        """Nothing in memory changes on its own."""
-
-    def rewind(self) -> None:
-        """Begin anew."""
-        self._content.seek(0)
 
 
 def live_day(folder: Path, policy_text: str, samples: Path | None, say: Say) -> Day:

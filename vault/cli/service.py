@@ -1,5 +1,7 @@
 """`kura serve`, `kura unseal`, `kura seal`: the owner of the folder, and the custodians at it."""
 
+import gc
+
 import typer
 
 from vault.bootstrap import open_vault
@@ -24,6 +26,7 @@ def serve(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
     Without a passphrase file it is sealed: it takes deposits, finds and shows nothing.
     """
     vault = open_vault(face.folder, custodian_of(passphrase_file))
+    gc.freeze()  # what is there now stays: the collector need not walk over it again and again
     try:
 
         def ready() -> None:

@@ -1,5 +1,6 @@
 """Where a deposit's bytes come from: an open file, or anything that fills a buffer."""
 
+import io
 import os
 import stat
 from typing import Protocol
@@ -59,3 +60,22 @@ class FileSource:
     def rewind(self) -> None:
         """Begin anew."""
         self._position = 0
+
+
+class BytesSource:
+    """Bytes in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        """Give `content`."""
+        self._content = io.BytesIO(content)
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill `buffer`."""
+        return self._content.readinto(buffer)
+
+    def finish(self) -> None:
+        """Nothing in memory changes on its own."""
+
+    def rewind(self) -> None:
+        """Begin anew."""
+        self._content.seek(0)

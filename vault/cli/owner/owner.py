@@ -1,5 +1,6 @@
 """Asking the owner of a folder to perform a verb; or becoming the owner for this run. One code path performs it."""
 
+import gc
 import os
 import socket
 import threading
@@ -52,6 +53,7 @@ def ask(
                 raise
             time.sleep(_PAUSE_S)
             continue
+        gc.freeze()  # what is there now stays: the collector need not walk over it again and again
         try:
             return perform(vault, request, os.getuid(), iter(items), tell)
         finally:
