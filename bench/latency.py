@@ -19,6 +19,7 @@ from bench.park import park
 from bench.result import Result
 from bench.stopwatch import Stopwatch, watch_vault
 from bench.vaults import CONTRACT, clerk, make_vault, opened, request_for, warm_up
+from vault.records.source import BytesSource
 
 _CONTENT_BYTES = 100 << 10
 _SHOWN_DIGITS = 3
