@@ -98,10 +98,9 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("kura_write", False):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:  # it takes no lock and cannot fail; the way above costs more than a small query
-            connection.connection.cursor().execute("BEGIN")
+        # By the driver: SQLAlchemy's own way costs more than a small query.
+        is_writing = connection.get_execution_options().get("kura_write", False)
+        connection.connection.cursor().execute("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
     return engine
 
