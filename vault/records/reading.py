@@ -24,6 +24,7 @@ from vault.records.opening import OpenedRecord, StoredRecord, opener_for, read_r
 from vault.sealing.associated_data import object_associated_data
 from vault.sealing.layout import HEADER_BYTES, OBJECT_LAYOUT
 from vault.sealing.stream import SegmentOpener
+from vault.storage.aligned import aligned_buffer
 from vault.storage.objects import ObjectReader, ObjectStore
 
 _RECORDS_PER_EVENT = 1000  # 39 bytes each; an entry holds 65,535
@@ -165,14 +166,18 @@ def _segments(
 ) -> Iterator[memoryview]:
     """Open the segments that hold start <= position < end; give the plaintext of each, cut to the range."""
     sealed, plain = _buffers()
-    reader.read_into(0, sealed[:HEADER_BYTES])
-    opener = SegmentOpener(data_key, associated_data, bytes(sealed[:HEADER_BYTES]), reader.size, OBJECT_LAYOUT)
-    indexes = OBJECT_LAYOUT.segments_for_range(start, end - start)
     # An empty range still opens the last segment: its tag is what proves the length.
-    for index in indexes or range(opener.segment_count - 1, opener.segment_count):
+    last = OBJECT_LAYOUT.segment_count(reader.size) - 1
+    indexes = OBJECT_LAYOUT.segments_for_range(start, end - start) or range(last, last + 1)
+    with_header = min(reader.size, OBJECT_LAYOUT.segment_bytes) if indexes[0] == 0 else HEADER_BYTES
+    reader.read_into(0, sealed[:with_header])
+    opener = SegmentOpener(data_key, associated_data, bytes(sealed[:HEADER_BYTES]), reader.size, OBJECT_LAYOUT)
+    for index in indexes:
         offset, length = OBJECT_LAYOUT.segment_span(index, reader.size)
-        reader.read_into(offset, sealed[:length])
-        count = opener.open_into(index, sealed[:length], plain)
+        segment = sealed[offset : offset + length] if index == 0 else sealed[:length]
+        if index > 0:
+            reader.read_into(offset, segment)
+        count = opener.open_into(index, segment, plain)
         first = OBJECT_LAYOUT.plain_offset(index)
         part = plain[max(0, start - first) : max(0, min(count, end - first))]
         if part:
@@ -183,10 +188,7 @@ def _buffers() -> tuple[memoryview, memoryview]:
     with suppress(AttributeError):
         value: tuple[memoryview, memoryview] = _BUFFERS.value
         return value
-    _BUFFERS.value = (
-        memoryview(bytearray(OBJECT_LAYOUT.segment_bytes)),
-        memoryview(bytearray(OBJECT_LAYOUT.segment_bytes)),
-    )
+    _BUFFERS.value = aligned_buffer(OBJECT_LAYOUT.segment_bytes), aligned_buffer(OBJECT_LAYOUT.segment_bytes)
     return _buffers()
 
 
