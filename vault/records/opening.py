@@ -48,9 +48,10 @@ class OpenedRecord:
 
 
 def read_records(connection: Connection, record_ids: Collection[str]) -> dict[str, StoredRecord]:
-    """Read records by id, all as they stand at one instant; those that do not exist are left out."""
+    """Read records by id, many of them as they stand at one instant; those that do not exist are left out."""
     if len(record_ids) > 1 and not connection.in_transaction():
-        connection.begin()
+        with connection.begin():
+            return read_records(connection, record_ids)
     found = {}
     for record_id in record_ids:
         rows = _RECORD.rows(connection, {"record": record_id})

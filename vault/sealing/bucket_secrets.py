@@ -10,12 +10,13 @@ from sqlalchemy import Connection, bindparam, select
 from vault.keys.keystore import KeyStore
 from vault.sealing.bucket import OpenBucket, open_bucket
 from vault.sealing.envelope import Envelope
+from vault.storage.statement import Statement
 from vault.storage.tables import BucketRow
 
 T = TypeVar("T")
 BUCKET_COLUMNS = tuple(column.key for column in BucketRow.__mapper__.column_attrs)
-_BUCKETS = select(*(getattr(BucketRow, name) for name in BUCKET_COLUMNS)).where(
-    BucketRow.id.in_(bindparam("ids", expanding=True))
+_BUCKET = Statement(
+    select(*(getattr(BucketRow, name) for name in BUCKET_COLUMNS)).where(BucketRow.id == bindparam("bucket"))
 )
 _OPEN_FOR = timedelta(minutes=1)  # design, section 5: unwrapped keys are cached for a minute at most
 _ENVELOPES = 1024  # kept at most; each serves the records of one commit
@@ -101,4 +102,5 @@ class BucketSecrets:
 
 def bucket_rows(connection: Connection, bucket_ids: Iterable[str]) -> Mapping[str, BucketRow]:
     """Read bucket rows by id."""
-    return {row["id"]: BucketRow(**row) for row in connection.execute(_BUCKETS, {"ids": list(bucket_ids)}).mappings()}
+    rows = [row for bucket_id in bucket_ids for row in _BUCKET.rows(connection, {"bucket": bucket_id})]
+    return {row[0]: BucketRow(**dict(zip(BUCKET_COLUMNS, row, strict=True))) for row in rows}
