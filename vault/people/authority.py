@@ -6,6 +6,7 @@ may do on the host with the vault's files is not decided here.
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -61,9 +62,15 @@ def require(actor: Actor, act: Act, contract_id: str, record_class: RecordClass 
     """
     if actor == VAULT:
         return
-    able = {role for role in actor.roles_in(contract_id) if act in MAY.get(Role(role), frozenset())}
+    able = _able(actor, act, contract_id)
     if record_class is not None:
         able &= record_class.deposit if act is Act.DEPOSIT else record_class.read
     if not able:
         of = record_class.id if record_class is not None else "-"
         raise RefusedError("not-allowed", actor=actor.name, act=act.value, contract=contract_id, record_class=of)
+
+
+@lru_cache(maxsize=1024)
+def _able(actor: Actor, act: Act, contract_id: str) -> frozenset[str]:
+    """The roles of an actor that allow an act. A pure function of its values: what is kept cannot become wrong."""
+    return frozenset(role for role in actor.roles_in(contract_id) if act in MAY.get(Role(role), frozenset()))

@@ -15,7 +15,10 @@ from vault.records.buckets import Buckets, envelope_for
 from vault.records.ground import Contract, Ground
 from vault.sealing.envelope import Envelope
 from vault.sealing.small import EVENT_PART, open_small, seal_small
+from vault.storage.statement import Statement
 from vault.storage.tables import BucketRow, EventPartRow
+
+_ADD_PART = Statement(insert(EventPartRow))
 
 
 def append_with_part(
@@ -52,10 +55,8 @@ def write_with_part(
     envelope = envelope_for(transaction, bucket)
     sealed = seal_small(envelope.key, EVENT_PART, commitment, salt + canonical_json(part), nonce=os.urandom(12))
     index = transaction.append(ledger_id, event, commitment)
-    transaction.connection.execute(
-        insert(EventPartRow),
-        [{"ledger_id": ledger_id, "entry_index": index, "envelope_id": envelope.id, "sealed": sealed}],
-    )
+    row = {"ledger_id": ledger_id, "entry_index": index, "envelope_id": envelope.id, "sealed": sealed}
+    _ADD_PART.run(transaction.connection, row)
     return index
 
 

@@ -1,7 +1,6 @@
 """Opening stored records: their rows, their data keys, their metadata. Whoever calls has been allowed and logged."""
 
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,26 +9,24 @@ from sqlalchemy import Connection, bindparam, select
 from vault.records.deposit_event import OBJECT_COLUMNS, RECORD_COLUMNS
 from vault.records.metadata import Metadata
 from vault.sealing.bucket_secrets import BucketSecrets
-from vault.sealing.envelope import Envelope
+from vault.storage.statement import Row, Statement
 from vault.storage.tables import BucketRow, EnvelopeRow, ObjectRow, RecordRow
 
-_ENVELOPES_CACHED = 256
-
-# Made once: to build such statements costs more than to run them.
-_RECORDS = (
+# One row for each object; one row without an object where the record has none.
+_RECORD = Statement(
     select(
         *(getattr(RecordRow, name) for name in RECORD_COLUMNS),
-        EnvelopeRow.sealed.label("envelope"),
-        EnvelopeRow.bucket_id.label("envelope_bucket"),
+        EnvelopeRow.sealed,
+        EnvelopeRow.bucket_id,
+        *(getattr(ObjectRow, name) for name in OBJECT_COLUMNS),
     )
     .join(EnvelopeRow, EnvelopeRow.id == RecordRow.envelope_id)
-    .where(RecordRow.id.in_(bindparam("ids", expanding=True)))
+    .outerjoin(ObjectRow, ObjectRow.record_id == RecordRow.id)
+    .where(RecordRow.id == bindparam("record"))
+    .order_by(ObjectRow.component, ObjectRow.version)
 )
-_OBJECTS = (
-    select(*(getattr(ObjectRow, name) for name in OBJECT_COLUMNS))
-    .where(ObjectRow.record_id.in_(bindparam("ids", expanding=True)))
-    .order_by(ObjectRow.record_id, ObjectRow.component, ObjectRow.version)
-)
+_ENVELOPE = len(RECORD_COLUMNS)
+_OBJECT = _ENVELOPE + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +47,33 @@ class OpenedRecord:
     metadata: Metadata
 
 
-def read_records(connection: Connection, record_ids: Iterable[str]) -> dict[str, StoredRecord]:
-    """Read records by id; those that do not exist are left out."""
-    ids = {"ids": list(record_ids)}
-    objects: dict[str, list[Mapping[str, Any]]] = {}
-    for row in connection.execute(_OBJECTS, ids).mappings():
-        objects.setdefault(row["record_id"], []).append(dict(row))
+def read_records(connection: Connection, record_ids: Collection[str]) -> dict[str, StoredRecord]:
+    """Read records by id, many of them as they stand at one instant; those that do not exist are left out."""
+    if len(record_ids) > 1 and not connection.in_transaction():
+        with connection.begin():
+            return read_records(connection, record_ids)
     found = {}
-    for row in connection.execute(_RECORDS, ids).mappings():
-        values = {name: row[name] for name in RECORD_COLUMNS}
-        found[row["id"]] = StoredRecord(values, objects.get(row["id"], []), row["envelope"], row["envelope_bucket"])
+    for record_id in record_ids:
+        rows = _RECORD.rows(connection, {"record": record_id})
+        if rows:
+            found[record_id] = _stored(rows)
     return found
 
 
+def _stored(rows: Sequence[Row]) -> StoredRecord:
+    values = dict(zip(RECORD_COLUMNS, rows[0], strict=False))
+    objects = [dict(zip(OBJECT_COLUMNS, row[_OBJECT:], strict=True)) for row in rows if row[_OBJECT] is not None]
+    envelope, bucket_id = rows[0][_ENVELOPE:_OBJECT]
+    return StoredRecord(values, objects, envelope, bucket_id)
+
+
 class Opener:
-    """Opens records; keeps the last envelopes, for a bulk reading has many records in one. For one thread."""
+    """Opens records whose bucket rows are known."""
 
     def __init__(self, secrets: BucketSecrets, rows: Mapping[str, BucketRow]) -> None:
         """Open with these bucket rows."""
         self._secrets = secrets
         self._rows = rows
-        self._envelopes: OrderedDict[str, Envelope] = OrderedDict()
 
     def open(self, record: StoredRecord) -> OpenedRecord:
         """Open a record's data key and metadata.
@@ -80,7 +83,7 @@ class Opener:
             IntegrityError: a wrap or the metadata was altered.
         """
         values = record.values
-        envelope = self._envelope(values["envelope_id"], record)
+        envelope = self._secrets.envelope(values["envelope_id"], self._rows[record.bucket_id], record.envelope)
         data_key = envelope.unwrap(values["wrapped_key"])
         return OpenedRecord(
             data_key, Metadata.open(data_key, values["contract_id"], values["id"], values["sealed_metadata"])
@@ -89,16 +92,6 @@ class Opener:
     def bucket(self, record: StoredRecord) -> BucketRow:
         """Give the bucket that a record's envelope is sealed to."""
         return self._rows[record.bucket_id]
-
-    def _envelope(self, envelope_id: str, record: StoredRecord) -> Envelope:
-        found = self._envelopes.get(envelope_id)
-        if found is None:
-            private_key = self._secrets.opened(self._rows[record.bucket_id]).private_key
-            found = Envelope.open(envelope_id, record.bucket_id, record.envelope, private_key)
-            self._envelopes[envelope_id] = found
-            if len(self._envelopes) > _ENVELOPES_CACHED:
-                self._envelopes.popitem(last=False)
-        return found
 
 
 def opener_for(connection: Connection, secrets: BucketSecrets, records: Iterable[StoredRecord]) -> Opener:

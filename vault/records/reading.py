@@ -5,10 +5,12 @@ A denial is an event too. The reason, free text, goes to the event's sealed part
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy import Connection
 
 from retention.policy import RecordClass
 from vault.canonical_json import Json
@@ -20,11 +22,13 @@ from vault.people.purpose import ViewPurpose
 from vault.records.buckets import Buckets
 from vault.records.event_parts import append_with_part
 from vault.records.ground import Contract, Ground
-from vault.records.opening import OpenedRecord, StoredRecord, opener_for, read_records
+from vault.records.opening import OpenedRecord, Opener, StoredRecord, opener_for, read_records
 from vault.sealing.associated_data import object_associated_data
 from vault.sealing.layout import HEADER_BYTES, OBJECT_LAYOUT
 from vault.sealing.stream import SegmentOpener
+from vault.storage.aligned import aligned_buffer
 from vault.storage.objects import ObjectReader, ObjectStore
+from vault.storage.ready import ReadyConnections
 
 _RECORDS_PER_EVENT = 1000  # 39 bytes each; an entry holds 65,535
 _BUFFERS = threading.local()
@@ -112,6 +116,7 @@ class Readings:
         """Read from this vault."""
         self._ground = ground
         self._buckets = buckets
+        self._connections = ReadyConnections(ground.engine)
 
     def read(self, actor: Actor, contract_id: str, record_id: str, purpose: Purpose) -> Reading:
         """Log the reading of one record, then give it.
@@ -129,10 +134,8 @@ class Readings:
         if self._ground.keys.is_sealed:
             raise SealedError("vault-sealed")
         contract = self._ground.contract(contract_id)
-        with self._ground.engine.connect() as connection:
-            records = read_records(connection, record_ids)
-            found = [records.get(record_id) for record_id in record_ids]
-            opener = opener_for(connection, self._buckets.secrets, records.values())
+        records, opener = self._connections.run(lambda connection: self._records(connection, record_ids))
+        found = [records.get(record_id) for record_id in record_ids]
         for record in found:
             self._allow(actor, contract, record, purpose)
         whole = [record for record in found if record is not None]
@@ -140,6 +143,10 @@ class Readings:
         for first in range(0, len(record_ids), _RECORDS_PER_EVENT):
             self._log(EventKind.CONTENT_READ, actor, contract, record_ids[first : first + _RECORDS_PER_EVENT], purpose)
         return readings
+
+    def _records(self, connection: Connection, record_ids: Sequence[str]) -> tuple[Mapping[str, StoredRecord], Opener]:
+        records = read_records(connection, record_ids)
+        return records, opener_for(connection, self._buckets.secrets, records.values())
 
     def _allow(self, actor: Actor, contract: Contract, record: StoredRecord | None, purpose: Purpose) -> None:
         if record is None or record.values["contract_id"] != contract.id:
@@ -165,14 +172,19 @@ def _segments(
 ) -> Iterator[memoryview]:
     """Open the segments that hold start <= position < end; give the plaintext of each, cut to the range."""
     sealed, plain = _buffers()
-    reader.read_into(0, sealed[:HEADER_BYTES])
-    opener = SegmentOpener(data_key, associated_data, bytes(sealed[:HEADER_BYTES]), reader.size, OBJECT_LAYOUT)
     indexes = OBJECT_LAYOUT.segments_for_range(start, end - start)
+    from_first = 0 in indexes  # then the header is read with it
+    reader.read_into(0, sealed[: min(reader.size, OBJECT_LAYOUT.segment_bytes) if from_first else HEADER_BYTES])
+    opener = SegmentOpener(data_key, associated_data, bytes(sealed[:HEADER_BYTES]), reader.size, OBJECT_LAYOUT)
     # An empty range still opens the last segment: its tag is what proves the length.
     for index in indexes or range(opener.segment_count - 1, opener.segment_count):
         offset, length = OBJECT_LAYOUT.segment_span(index, reader.size)
-        reader.read_into(offset, sealed[:length])
-        count = opener.open_into(index, sealed[:length], plain)
+        if from_first and index == 0:
+            segment = sealed[offset : offset + length]
+        else:
+            segment = sealed[:length]
+            reader.read_into(offset, segment)
+        count = opener.open_into(index, segment, plain)
         first = OBJECT_LAYOUT.plain_offset(index)
         part = plain[max(0, start - first) : max(0, min(count, end - first))]
         if part:
@@ -183,10 +195,7 @@ def _buffers() -> tuple[memoryview, memoryview]:
     with suppress(AttributeError):
         value: tuple[memoryview, memoryview] = _BUFFERS.value
         return value
-    _BUFFERS.value = (
-        memoryview(bytearray(OBJECT_LAYOUT.segment_bytes)),
-        memoryview(bytearray(OBJECT_LAYOUT.segment_bytes)),
-    )
+    _BUFFERS.value = aligned_buffer(OBJECT_LAYOUT.segment_bytes), aligned_buffer(OBJECT_LAYOUT.segment_bytes)
     return _buffers()
 
 

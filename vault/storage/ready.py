@@ -1,0 +1,36 @@
+"""Connections kept ready for single queries: to take one from the pool and reset it costs more than such a query."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, event
+
+T = TypeVar("T")
+
+
+class ReadyConnections:
+    """As many connections as there were queries at one time. Safe to use from several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Begin with none; those kept are closed when the engine is disposed of."""
+        self._engine = engine
+        self._idle: list[Connection] = []
+        event.listen(engine, "engine_disposed", lambda _: self._close())
+
+    def run(self, query: Callable[[Connection], T]) -> T:
+        """Run a query on a connection that is in no transaction, and must be in none afterwards: use `Statement`."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._engine.connect()
+        try:
+            found = query(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+        return found
+
+    def _close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
