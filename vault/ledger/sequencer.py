@@ -10,12 +10,13 @@ A change that fails takes down only itself. Throughput comes from sharing commit
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from vault.errors import KuraError, UnavailableError
@@ -29,6 +30,7 @@ T = TypeVar("T")
 OUTCOME_UNKNOWN = frozenset({"commit-unknown", "guard-unwritable"})
 """Codes of errors after which a change may be durable all the same: whoever gets one must not clean up after it."""
 
+_LINGER_S = 0.001  # a good commit's time
 _MAX_BATCH = 256  # changes per commit: bounds how long the first one waits
 
 
@@ -123,28 +125,47 @@ class Sequencer:
         return self.submit(change).result()
 
     def _sequence(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            batch, is_last = [job], False
-            while len(batch) < self._max_batch and not is_last:
-                try:
-                    more = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    is_last = True
-                else:
-                    batch.append(more)
-            self._commit(batch)
-            if is_last:
-                break
+        # One connection for all: to take one from the pool and give it back costs as much as a small change.
+        with self._engine.connect() as connection:
+            expected, is_last = 1, False
+            while not is_last:
+                batch, is_last = self._gather(expected)
+                if batch:
+                    self._commit(connection, batch)
+                expected = max(len(batch), expected - 1)
         self._durable.put(None)
 
-    def _commit(self, batch: list[_Job]) -> None:
+    def _gather(self, expected: int) -> tuple[list[_Job], bool]:
+        """Wait for a change, and take those that wait already; linger for as many as there were the last time.
+
+        Whoever was answered with the last commit may be about to hand over the next change; one who is alone never
+        waits.
+        """
+        batch: list[_Job] = []
+        deadline = 0.0
+        while len(batch) < self._max_batch:
+            try:
+                job = self._jobs.get_nowait() if batch else self._jobs.get()
+            except queue.Empty:
+                rest = deadline - time.monotonic()
+                if len(batch) >= expected or rest <= 0:
+                    break
+                try:
+                    job = self._jobs.get(timeout=rest)
+                except queue.Empty:
+                    break
+            if job is None:
+                return batch, True
+            deadline = deadline or time.monotonic() + _LINGER_S
+            batch.append(job)
+        return batch, False
+
+    def _commit(self, connection: Connection, batch: list[_Job]) -> None:
         heads: dict[str, NextHead] = {}
         pending: list[tuple[str, int, bytes]] = []
         logs = self._logs
         try:
-            with self._engine.begin() as connection:
+            with connection.begin():
                 transaction = Transaction(connection, self._logs)
                 batch = [job for job in batch if self._run_change(job, transaction)]
                 pending, logs = transaction.pending, transaction.logs

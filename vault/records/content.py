@@ -20,6 +20,7 @@ from vault.records.intake.pdf_pool import PdfPool
 from vault.records.source import Source
 from vault.sealing.layout import OBJECT_LAYOUT
 from vault.sealing.stream import NONCE_PREFIX_BYTES, SALT_BYTES, SegmentSealer
+from vault.storage.aligned import aligned_buffer
 from vault.storage.objects import ObjectStore, Upload
 
 _HEAD_BYTES = 4096  # enough to tell a media type by
@@ -44,8 +45,8 @@ class _Buffers:
     """Two plaintext segments (one of look-ahead) and one sealed segment, per thread."""
 
     def __init__(self) -> None:
-        self.plain = tuple(memoryview(bytearray(OBJECT_LAYOUT.segment_bytes)) for _ in range(2))
-        self.sealed = memoryview(bytearray(OBJECT_LAYOUT.segment_bytes))
+        self.plain = tuple(aligned_buffer(OBJECT_LAYOUT.segment_bytes) for _ in range(2))
+        self.sealed = aligned_buffer(OBJECT_LAYOUT.segment_bytes)
 
     @classmethod
     def of_this_thread(cls) -> "_Buffers":

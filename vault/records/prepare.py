@@ -5,11 +5,11 @@ workers together, costs less.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from retention.periods import JST
 from vault.errors import KuraError
@@ -25,6 +25,7 @@ from vault.records.source import Source
 from vault.sealing.associated_data import object_associated_data
 from vault.sealing.bucket import BucketId
 from vault.sealing.index_token import SUBJECT_KEY, index_token
+from vault.storage.ready import ReadyConnections
 from vault.storage.statement import Statement
 from vault.storage.tables import BucketRow, RecordRow
 
@@ -60,6 +61,7 @@ class Preparer:
     def __init__(self, ground: Ground, buckets: Buckets, repeats: Repeats) -> None:
         """Prepare for this vault."""
         self._ground, self._buckets, self._repeats = ground, buckets, repeats
+        self._connections = ReadyConnections(ground.engine)
 
     def prepare_many(
         self, actor: Actor, contract_id: str, items: Sequence[tuple[DepositRequest, OpenSource]]
@@ -73,8 +75,7 @@ class Preparer:
             NotFoundError: there is no such contract.
         """
         contract = self._ground.contract(contract_id)
-        with self._ground.engine.connect() as connection:
-            known = {request.id for request, _ in items if KNOWN_ID.first(connection, {"record_id": request.id})}
+        known = self._connections.run(lambda connection: _known(connection, [request.id for request, _ in items]))
         contents = ContentBatch(self._ground.stores, self._ground.pdf_pool)
         try:
             begun = [self._begin(actor, contract, *item, known, contents) for item in items]
@@ -143,3 +144,8 @@ class Preparer:
             return None, True
         index_key = self._buckets.secrets.opened(bucket).index_key
         return index_token(index_key, SUBJECT_KEY, request.subject_key), True
+
+
+def _known(connection: Connection, record_ids: Iterable[str]) -> set[str]:
+    """Give those of some records that are in the vault already."""
+    return {record_id for record_id in record_ids if KNOWN_ID.first(connection, {"record_id": record_id})}
