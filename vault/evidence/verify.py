@@ -59,24 +59,25 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
     verdict = Verdict()
     stage = _Stage(verdict)
     check = RecordsCheck(files.engine, files.stores, files.secrets)
-    with files.engine.connect() as connection:
-        stage.run("database", lambda: _check_database(connection))
-    if not verdict.is_sound:
-        return verdict
     if files.keys is not None:
         stage.run("keys/store", files.keys.check)
     # What lies outside the database is read first: a vault at work only moves the database ahead of it.
     known = {log.id: known_sizes(log, files.guard, files.ledgers / log.id, verdict) for log in files.logs}
-    # Children are forked before any thread or connection of this check exists.
-    files.engine.dispose()
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(_CHILDREN, mp_context=context, initializer=_in_child, initargs=(check,)) as pool:
-        with files.engine.connect() as connection:
-            total = connection.scalar(select(func.count()).select_from(RecordRow)) or 0
-            pages = [pool.submit(_page_in_child, page) for page in _pages(connection)]
-            deposits = stage.run("ledgers", lambda: _check_ledgers(files, connection, known, verdict, report))
-            stage.run("stores", lambda: _check_stores(files, connection, verdict))
-            stage.run("envelopes", lambda: check_envelopes(connection, verdict))
+    with (
+        ProcessPoolExecutor(_CHILDREN, mp_context=context, initializer=_in_child, initargs=(check,)) as pool,
+        files.engine.connect() as connection,
+        connection.begin(),
+    ):
+        # The first page forks the children, before any thread exists; they set the connection aside.
+        pages = stage.run("records", lambda: [pool.submit(_page_in_child, page) for page in _pages(connection)]) or []
+        total = stage.run("database", lambda: _count_of_whole(connection))
+        if total is None:  # what the other checks say of a damaged database means nothing
+            pool.shutdown(cancel_futures=True)
+            return verdict
+        deposits = stage.run("ledgers", lambda: _check_ledgers(files, connection, known, verdict, report))
+        stage.run("stores", lambda: _check_stores(files, connection, verdict))
+        stage.run("envelopes", lambda: check_envelopes(connection, verdict))
         for done, page in enumerate(pages, 1):
             stage.run("records", lambda page=page: verdict.join(page.result()))  # type: ignore[misc]  # a default argument
             report("records", min(done * _RECORDS_PER_PAGE, total), total)
@@ -117,7 +118,8 @@ class _Stage:
         return None
 
 
-def _check_database(connection: Connection) -> None:
+def _count_of_whole(connection: Connection) -> int:
+    """Check that the database is whole; give the number of its records."""
     require_current_schema(connection)
     problems = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check").all()]
     if problems != ["ok"]:
@@ -125,17 +127,12 @@ def _check_database(connection: Connection) -> None:
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
     if broken:
         raise IntegrityError("reference-broken", table=broken[0][0], count=len(broken))
+    return connection.scalar(select(func.count()).select_from(RecordRow)) or 0
 
 
-def _pages(connection: Connection) -> Iterator[list[str]]:
-    last = ""
-    while True:
-        query = select(RecordRow.id).where(RecordRow.id > last).order_by(RecordRow.id).limit(_RECORDS_PER_PAGE)
-        page = list(connection.scalars(query))
-        if not page:
-            return
-        yield page
-        last = page[-1]
+def _pages(connection: Connection) -> Iterator[Sequence[str]]:
+    ids = select(RecordRow.id).order_by(RecordRow.id)
+    return connection.scalars(ids, execution_options={"yield_per": _RECORDS_PER_PAGE}).partitions()
 
 
 def _check_ledgers(
