@@ -17,7 +17,7 @@ from vault.evidence.page import Found, read_page
 from vault.evidence.verdict import Verdict
 from vault.ledger.event import EventKind, format_instant
 from vault.records.deposit_event import commitment_of, deposit_body
-from vault.records.opening import Opener, StoredRecord, opener_for
+from vault.records.opening import OpenedRecord, Opener, StoredRecord, opener_for
 from vault.sealing.bucket_secrets import BucketSecrets
 from vault.sealing.index_token import SUBJECT_KEY, index_token
 from vault.storage.objects import ObjectStore
@@ -54,34 +54,33 @@ class RecordsCheck:
             page = read_page(connection, record_ids)
             records = [found.record for found in page.values()]
             opener = None if self._secrets is None else opener_for(connection, self._secrets, records)
+        opened: list[tuple[StoredRecord, OpenedRecord]] = []
         for record_id in record_ids:
             what, found = f"records/{record_id}", page.get(record_id)
-            if found is None:
-                verdict.differs(what)  # its envelope or its object has no row
-                continue
             try:
-                self._record(found, opener, verdict)
+                if found is None:
+                    verdict.differs(what)  # its envelope or its object has no row
+                elif found.entry is None or not is_deposit(found.entry):
+                    verdict.differs(f"{what}/entry_index")
+                elif opener is None:
+                    self._compare_keyless(found.record, json.loads(found.entry), verdict)
+                else:
+                    opened.append((found.record, self._open(found, json.loads(found.entry), opener, verdict)))
             except KuraError as error:
                 verdict.found(what, error)
+        self._copies.check(opened, verdict)
         return verdict
 
-    def _record(self, found: Found, opener: Opener | None, verdict: Verdict) -> None:
-        record, values = found.record, found.record.values
-        what = f"records/{values['id']}"
-        event = json.loads(found.entry) if found.entry is not None and is_deposit(found.entry) else None
-        if event is None:
-            verdict.differs(f"{what}/entry_index")
-            return
-        if record.bucket_id != values["bucket_id"]:
-            verdict.differs(f"{what}/envelope_id")
-        if opener is None:
-            _compare_event(record, event, event["body"].get("commitment", ""), verdict)
-            self._copies.compare_all(record, verdict)
-            return
-        opened = opener.open(record)
-        _compare_event(record, event, commitment_of(opened.metadata.salt, opened.metadata.digest), verdict)
+    def _compare_keyless(self, record: StoredRecord, event: Mapping[str, Any], verdict: Verdict) -> None:
+        _compare_event(record, event, event["body"].get("commitment", ""), verdict)
+        self._copies.check_sealed(record, verdict)
+
+    def _open(self, found: Found, event: Mapping[str, Any], opener: Opener, verdict: Verdict) -> OpenedRecord:
+        """Open a record and compare its rows with what that shows."""
+        opened = opener.open(found.record)
+        _compare_event(found.record, event, commitment_of(opened.metadata.salt, opened.metadata.digest), verdict)
         self._compare_tokens(found, opened.metadata.fields.get(SUBJECT_KEY), opener, verdict)
-        self._copies.open_all(record, opened, verdict)
+        return opened
 
     def _compare_tokens(self, found: Found, subject_key: str | None, opener: Opener, verdict: Verdict) -> None:
         expected = set()
@@ -100,6 +99,8 @@ def is_deposit(entry: bytes) -> bool:
 def _compare_event(record: StoredRecord, event: Mapping[str, Any], commitment: str, verdict: Verdict) -> None:
     """Compare the columns with the event; name each that differs."""
     values, what = record.values, f"records/{record.values['id']}"
+    if record.bucket_id != values["bucket_id"]:
+        verdict.differs(f"{what}/envelope_id")
     expected: Mapping[str, Json] = deposit_body(values, record.objects, commitment)
     body = event["body"]
     if expected != body:
