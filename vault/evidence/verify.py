@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from vault.errors import IntegrityError, KuraError
 from vault.evidence.ledger_check import Known, Replay, compare_known, compare_published, known_sizes
@@ -32,12 +32,14 @@ from vault.ledger.log import Log
 from vault.sealing.bucket_secrets import BucketSecrets
 from vault.storage.database import require_current_schema
 from vault.storage.objects import ObjectStore, is_object_name
+from vault.storage.statement import Statement
 from vault.storage.tables import LedgerRow, ObjectRow, RecordRow
 
 T = TypeVar("T")
 _RECORDS_PER_PAGE = 64
 _NAMES_PER_QUERY = 500
 _CHILDREN = 2
+_NAMES = Statement(select(ObjectRow.name).where(ObjectRow.name.between(bindparam("first"), bindparam("last"))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +142,12 @@ def _check_ledgers(
 ) -> int:
     """Replay every ledger; give the number of deposits in all of them."""
     deposits, said, commitments = 0, EventRows(), {}
-    roots: dict[str, dict[int, bytes]] = {}
+    replays: dict[str, Replay] = {}
     names = [column.key for column in LedgerRow.__mapper__.column_attrs]
     rows = connection.execute(select(*(getattr(LedgerRow, name) for name in names))).mappings().all()
     by_id = {row["id"]: LedgerRow(**row) for row in rows}
     for log in files.logs:
-        replay = Replay(connection, log, by_id[log.id], verdict)
+        replay = replays[log.id] = Replay(connection, log, by_id[log.id], verdict)
         sizes = {checkpoint.size for _, checkpoint in known[log.id]}
         for index, entry in replay.entries(sizes, report):
             if is_deposit(entry):
@@ -155,12 +157,11 @@ def _check_ledgers(
             said.take(log.id, index, decoded.event)
             if decoded.part is not None:
                 commitments[log.id, index] = decoded.part
-        roots[log.id] = replay.roots
     for log in files.logs:
-        compare_known(by_id[log.id], known[log.id], roots[log.id], said.lost.get(log.id, {}), verdict)
+        compare_known(by_id[log.id], known[log.id], replays[log.id].roots, said.lost.get(log.id, {}), verdict)
         published = [checkpoint for place, checkpoint in known[log.id] if place.endswith("/checkpoint")]
         published_size = published[0].size if published else 0
-        compare_published(log, by_id[log.id].size, files.ledgers / log.id, published_size, verdict)
+        compare_published(replays[log.id], log, files.ledgers / log.id, published_size, verdict)
     said.compare(connection, files.keys, verdict)
     check_parts(connection, commitments, files.secrets, verdict)
     return deposits
@@ -173,9 +174,10 @@ def _check_stores(files: VaultFiles, connection: Connection, verdict: Verdict) -
         names = (name for name, _, _ in store.names())
         while page := list(islice(names, _NAMES_PER_QUERY)):
             ours = {name for name in page if is_object_name(files.vault_id, name)}
-            known = set(connection.scalars(select(ObjectRow.name).where(ObjectRow.name.in_(ours))))
             foreign += len(page) - len(ours)
-            orphans += len(ours - known)
+            # Names come shard by shard: few that are not of this page lie between its first and its last.
+            bounds = {"first": min(ours, default=""), "last": max(ours, default="")}
+            orphans += len(ours.difference(name for (name,) in _NAMES.rows(connection, bounds)))
         if orphans:
             verdict.notes.append(f"{store.label}: {orphans} objects without a row")
         if foreign:
