@@ -9,9 +9,11 @@
 A check that could not finish is a finding.
 """
 
+import gc
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -67,6 +69,7 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
     known = {log.id: known_sizes(log, files.guard, files.ledgers / log.id, verdict) for log in files.logs}
     context = multiprocessing.get_context("fork")
     with (
+        _spared_from_collection(),
         ProcessPoolExecutor(_CHILDREN, mp_context=context, initializer=_in_child, initargs=(check,)) as pool,
         files.engine.connect() as connection,
         connection.begin(),
@@ -87,6 +90,16 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
         verdict.found("records", IntegrityError("records-differ-in-number", events=deposits or 0, rows=total))
     verdict.counts["records"] += total
     return verdict
+
+
+@contextmanager
+def _spared_from_collection() -> Iterator[None]:
+    """Have nothing that exists already searched for garbage: a child would copy all the memory that it marks."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 _CHECK: RecordsCheck | None = None
