@@ -37,20 +37,15 @@ class _Copy:
     def begin(cls, store: ObjectStore, record: StoredRecord, opened: OpenedRecord) -> Self:
         """Open a copy and derive its key from its header."""
         values, stored = record.values, record.objects[0]
+        bound_to = object_associated_data(values["contract_id"], values["id"], stored["component"], stored["version"])
         reader = store.open(stored["name"])
         try:
-            if reader.size != stored["sealed_bytes"]:
-                raise IntegrityError("object-short")
-            header = bytearray(HEADER_BYTES)
-            reader.read_into(0, memoryview(header))
-            bound_to = object_associated_data(
-                values["contract_id"], values["id"], stored["component"], stored["version"]
-            )
-            opener = SegmentOpener(opened.data_key, bound_to, bytes(header), reader.size, OBJECT_LAYOUT)
-            return cls(values["id"], reader, opener, (stored["content_bytes"], opened.metadata.digest))
+            header = _header(reader, stored["sealed_bytes"])
+            opener = SegmentOpener(opened.data_key, bound_to, header, reader.size, OBJECT_LAYOUT)
         except BaseException:
             reader.close()
             raise
+        return cls(values["id"], reader, opener, (stored["content_bytes"], opened.metadata.digest))
 
 
 class CopiesCheck:
@@ -68,11 +63,11 @@ class CopiesCheck:
             # All are begun before the first is read: the bytes of one copy drive out of the processor's cache what
             # the opening of the next needs.
             for record, opened in records:
-                try:
-                    for store in self._stores[: record.objects[0]["copies"]]:
+                for store in self._stores[: record.objects[0]["copies"]]:
+                    try:
                         copies.append(_Copy.begin(store, record, opened))
-                except KuraError as error:
-                    verdict.found(f"records/{record.values['id']}", error)
+                    except KuraError as error:
+                        verdict.found(f"records/{record.values['id']}", error)
             for copy in copies:
                 try:
                     self._require_deposited(copy)
@@ -113,3 +108,11 @@ class CopiesCheck:
         part = self._sealed[:length]
         reader.read_into(offset, part)
         return part
+
+
+def _header(reader: ObjectReader, sealed_bytes: int) -> bytes:
+    if reader.size != sealed_bytes:
+        raise IntegrityError("object-short")
+    header = bytearray(HEADER_BYTES)
+    reader.read_into(0, memoryview(header))
+    return bytes(header)

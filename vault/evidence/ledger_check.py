@@ -13,7 +13,15 @@ from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.merkle import HASH_BYTES, CompactRange, leaf_hash
 from vault.ledger.note import parse_note
-from vault.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, parse_tile_path, subtree_in_tile, tile_of_subtree, tiles_of
+from vault.ledger.tiles import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    Tile,
+    parse_tile_path,
+    subtree_in_tile,
+    tile_of_subtree,
+    tiles_of,
+)
 from vault.ledger.tree import GrowingTree
 from vault.storage.tables import CheckpointRow, EventRow, LedgerRow, TileRow
 

@@ -19,12 +19,13 @@ def _in_range(record_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
 
 _RECORDS = Statement(
     select(
-        *(getattr(RecordRow, name) for name in RECORD_COLUMNS), EnvelopeRow.sealed, EnvelopeRow.bucket_id, EventRow.entry
+        *(getattr(RecordRow, name) for name in RECORD_COLUMNS),
+        EnvelopeRow.sealed,
+        EnvelopeRow.bucket_id,
+        EventRow.entry,
     )
     .join(EnvelopeRow, EnvelopeRow.id == RecordRow.envelope_id)
-    .outerjoin(
-        EventRow, and_(EventRow.ledger_id == RecordRow.ledger_id, EventRow.entry_index == RecordRow.entry_index)
-    )
+    .outerjoin(EventRow, and_(EventRow.ledger_id == RecordRow.ledger_id, EventRow.entry_index == RecordRow.entry_index))
     .where(_in_range(RecordRow.id))
 )
 _OBJECTS = Statement(

@@ -54,7 +54,7 @@ class RecordsCheck:
             page = read_page(connection, record_ids)
             records = [found.record for found in page.values()]
             opener = None if self._secrets is None else opener_for(connection, self._secrets, records)
-        opened: list[tuple[StoredRecord, OpenedRecord]] = []
+        to_open: list[tuple[StoredRecord, OpenedRecord]] = []
         for record_id in record_ids:
             what, found = f"records/{record_id}", page.get(record_id)
             try:
@@ -62,23 +62,27 @@ class RecordsCheck:
                     verdict.differs(what)  # its envelope or its object has no row
                 elif found.entry is None or not is_deposit(found.entry):
                     verdict.differs(f"{what}/entry_index")
-                elif opener is None:
-                    self._compare_keyless(found.record, json.loads(found.entry), verdict)
+                elif opened := self._compared(found, json.loads(found.entry), opener, verdict):
+                    to_open.append((found.record, opened))
                 else:
-                    opened.append((found.record, self._open(found, json.loads(found.entry), opener, verdict)))
+                    self._copies.check_sealed(found.record, verdict)
             except KuraError as error:
                 verdict.found(what, error)
-        self._copies.check(opened, verdict)
+        self._copies.check(to_open, verdict)
         return verdict
 
-    def _compare_keyless(self, record: StoredRecord, event: Mapping[str, Any], verdict: Verdict) -> None:
-        _compare_event(record, event, event["body"].get("commitment", ""), verdict)
-        self._copies.check_sealed(record, verdict)
-
-    def _open(self, found: Found, event: Mapping[str, Any], opener: Opener, verdict: Verdict) -> OpenedRecord:
-        """Open a record and compare its rows with what that shows."""
-        opened = opener.open(found.record)
-        _compare_event(found.record, event, commitment_of(opened.metadata.salt, opened.metadata.digest), verdict)
+    def _compared(
+        self, found: Found, event: Mapping[str, Any], opener: Opener | None, verdict: Verdict
+    ) -> OpenedRecord | None:
+        """Compare a record's rows with its event and with what it holds; give what was opened: None keyless."""
+        record = found.record
+        if record.bucket_id != record.values["bucket_id"]:
+            verdict.differs(f"records/{record.values['id']}/envelope_id")
+        if opener is None:
+            _compare_event(record, event, event["body"].get("commitment", ""), verdict)
+            return None
+        opened = opener.open(record)
+        _compare_event(record, event, commitment_of(opened.metadata.salt, opened.metadata.digest), verdict)
         self._compare_tokens(found, opened.metadata.fields.get(SUBJECT_KEY), opener, verdict)
         return opened
 
@@ -99,8 +103,6 @@ def is_deposit(entry: bytes) -> bool:
 def _compare_event(record: StoredRecord, event: Mapping[str, Any], commitment: str, verdict: Verdict) -> None:
     """Compare the columns with the event; name each that differs."""
     values, what = record.values, f"records/{record.values['id']}"
-    if record.bucket_id != values["bucket_id"]:
-        verdict.differs(f"{what}/envelope_id")
     expected: Mapping[str, Json] = deposit_body(values, record.objects, commitment)
     body = event["body"]
     if expected != body:

@@ -67,6 +67,7 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
         stage.run("keys/store", files.keys.check)
     # What lies outside the database is read first: a vault at work only moves the database ahead of it.
     known = {log.id: known_sizes(log, files.guard, files.ledgers / log.id, verdict) for log in files.logs}
+    files.engine.dispose()
     context = multiprocessing.get_context("fork")
     with (
         _spared_from_collection(),
@@ -74,7 +75,7 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
         files.engine.connect() as connection,
         connection.begin(),
     ):
-        # The first page forks the children, before any thread exists; they set the connection aside.
+        # The first page forks the children, before any thread exists; this one connection they set aside, unused.
         pages = stage.run("records", lambda: [pool.submit(_page_in_child, page) for page in _pages(connection)]) or []
         total = stage.run("database", lambda: _count_of_whole(connection))
         if total is None:  # what the other checks say of a damaged database means nothing
