@@ -6,7 +6,7 @@ that raises at once.
 """
 
 import tomllib
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Literal
 
@@ -30,6 +30,10 @@ class KuraError(Exception):
         self.code = code
         self.facts = facts
         super().__init__(self.sentence("en"))
+
+    def __reduce__(self) -> "tuple[partial[KuraError], tuple[()]]":
+        """Travel between processes as code and facts: by itself an exception takes its sentence for the code."""
+        return partial(type(self), self.code, **self.facts), ()
 
     def sentence(self, language: Language) -> str:
         """Say in `language` what happened and what to do."""

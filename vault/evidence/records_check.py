@@ -6,39 +6,36 @@ stored bytes with their keyless digest, and claims less.
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
-from blake3 import blake3
-from sqlalchemy import Connection, Engine, and_, select
+from sqlalchemy import Engine
 
 from vault.canonical_json import Json
 from vault.errors import IntegrityError, KuraError
+from vault.evidence.copies_check import CopiesCheck
+from vault.evidence.page import Found, read_page
 from vault.evidence.verdict import Verdict
 from vault.ledger.event import EventKind, format_instant
 from vault.records.deposit_event import commitment_of, deposit_body
-from vault.records.opening import Opener, StoredRecord, opener_for, read_records
-from vault.records.reading import Reading
+from vault.records.opening import OpenedRecord, Opener, StoredRecord, opener_for
 from vault.sealing.bucket_secrets import BucketSecrets
 from vault.sealing.index_token import SUBJECT_KEY, index_token
 from vault.storage.objects import ObjectStore
-from vault.storage.tables import EventRow, IndexTokenRow, RecordRow
 
 _DEPOSIT_KIND = f'"kind":"{EventKind.DEPOSIT_ACCEPTED.value}"'.encode()
-_READ_BYTES = 1 << 20
 
 
-@dataclass(slots=True)
 class RecordsCheck:
     """What a child process needs; inherited when it is forked."""
 
-    engine: Engine
-    stores: Sequence[ObjectStore]
-    secrets: BucketSecrets | None  # None: keyless
+    def __init__(self, engine: Engine, stores: Sequence[ObjectStore], secrets: BucketSecrets | None) -> None:
+        """Check the records of this database; without `secrets` keyless."""
+        self.engine = engine
+        self._secrets = secrets
+        self._copies = CopiesCheck(stores)
 
     def page(self, record_ids: Sequence[str]) -> Verdict:
-        """Check these records; where one cannot even be read, each by itself, so that it is named."""
+        """Check consecutive records; where one cannot even be read, each by itself, so that it is named."""
         try:
             return self._page(record_ids)
         except (ValueError, TypeError) as error:
@@ -53,74 +50,49 @@ class RecordsCheck:
 
     def _page(self, record_ids: Sequence[str]) -> Verdict:
         verdict = Verdict()
-        with self.engine.connect() as connection:
-            records = read_records(connection, record_ids)
-            events = _events(connection, record_ids)
-            tokens = _tokens(connection, record_ids)
-            opener = None if self.secrets is None else opener_for(connection, self.secrets, records.values())
-            for record_id in record_ids:
-                what = f"records/{record_id}"
-                try:
-                    record = records.get(record_id)
-                    if record is None or not record.objects:
-                        verdict.differs(what)  # its envelope or its object has no row
-                        continue
-                    self._record(record, events.get(record_id), tokens.get(record_id, set()), opener, verdict)
-                except KuraError as error:
-                    verdict.found(what, error)
+        with self.engine.connect() as connection, connection.begin():
+            page = read_page(connection, record_ids)
+            records = [found.record for found in page.values()]
+            opener = None if self._secrets is None else opener_for(connection, self._secrets, records)
+        to_open: list[tuple[StoredRecord, OpenedRecord]] = []
+        for record_id in record_ids:
+            what, found = f"records/{record_id}", page.get(record_id)
+            try:
+                if found is None:
+                    verdict.differs(what)  # its envelope or its object has no row
+                elif found.entry is None or not is_deposit(found.entry):
+                    verdict.differs(f"{what}/entry_index")
+                elif opened := self._compared(found, json.loads(found.entry), opener, verdict):
+                    to_open.append((found.record, opened))
+                else:
+                    self._copies.check_sealed(found.record, verdict)
+            except KuraError as error:
+                verdict.found(what, error)
+        self._copies.check(to_open, verdict)
         return verdict
 
-    def _record(
-        self,
-        record: StoredRecord,
-        entry: bytes | None,
-        tokens: set[bytes],
-        opener: Opener | None,
-        verdict: Verdict,
-    ) -> None:
-        values, what = record.values, f"records/{record.values['id']}"
-        event = json.loads(entry) if entry is not None and is_deposit(entry) else None
-        if event is None:
-            verdict.differs(f"{what}/entry_index")
-            return
-        if record.bucket_id != values["bucket_id"]:
-            verdict.differs(f"{what}/envelope_id")
+    def _compared(
+        self, found: Found, event: Mapping[str, Any], opener: Opener | None, verdict: Verdict
+    ) -> OpenedRecord | None:
+        """Compare a record's rows with its event and with what it holds; give what was opened: None keyless."""
+        record = found.record
+        if record.bucket_id != record.values["bucket_id"]:
+            verdict.differs(f"records/{record.values['id']}/envelope_id")
         if opener is None:
-            commitment = event["body"].get("commitment", "")
-        else:
-            opened = opener.open(record)
-            commitment = commitment_of(opened.metadata.salt, opened.metadata.digest)
-        _compare_event(record, event, commitment, verdict)
-        if opener is None:
-            self._keyless_copies(record, verdict)
-            return
-        self._compare_tokens(record, opened.metadata.fields.get(SUBJECT_KEY), tokens, opener, verdict)
-        Reading(record, opened, self.stores).check()
-        verdict.counts["objects"] += record.objects[0]["copies"]
-        verdict.counts["bytes"] += record.objects[0]["content_bytes"] * record.objects[0]["copies"]
+            _compare_event(record, event, event["body"].get("commitment", ""), verdict)
+            return None
+        opened = opener.open(record)
+        _compare_event(record, event, commitment_of(opened.metadata.salt, opened.metadata.digest), verdict)
+        self._compare_tokens(found, opened.metadata.fields.get(SUBJECT_KEY), opener, verdict)
+        return opened
 
-    def _compare_tokens(
-        self, record: StoredRecord, subject_key: str | None, tokens: set[bytes], opener: Opener, verdict: Verdict
-    ) -> None:
+    def _compare_tokens(self, found: Found, subject_key: str | None, opener: Opener, verdict: Verdict) -> None:
         expected = set()
-        if record.values["is_indexed"] and subject_key is not None and self.secrets is not None:
-            index_key = self.secrets.opened(opener.bucket(record)).index_key
+        if found.record.values["is_indexed"] and subject_key is not None and self._secrets is not None:
+            index_key = self._secrets.opened(opener.bucket(found.record)).index_key
             expected = {index_token(index_key, SUBJECT_KEY, subject_key)}
-        if tokens != expected:
-            verdict.differs(f"index_tokens/{record.values['id']}")
-
-    def _keyless_copies(self, record: StoredRecord, verdict: Verdict) -> None:
-        stored = record.objects[0]
-        for store in self.stores[: stored["copies"]]:
-            digest = blake3()
-            with closing(store.open(stored["name"])) as reader:
-                for offset in range(0, reader.size, _READ_BYTES):
-                    part = memoryview(bytearray(min(_READ_BYTES, reader.size - offset)))
-                    reader.read_into(offset, part)
-                    digest.update(part)
-                if (reader.size, digest.digest()) != (stored["sealed_bytes"], stored["sealed_blake3"]):
-                    verdict.found(f"{store.label}/{stored['name']}", IntegrityError("object-altered", segment=0))
-            verdict.counts["objects"] += 1
+        if found.tokens != expected:
+            verdict.differs(f"index_tokens/{found.record.values['id']}")
 
 
 def is_deposit(entry: bytes) -> bool:
@@ -138,18 +110,3 @@ def _compare_event(record: StoredRecord, event: Mapping[str, Any], commitment: s
         verdict.differs(f"{what}/{','.join(differing)}")
     if (values["station"], format_instant(values["deposited_at"])) != (event["actor"], event["at"]):
         verdict.differs(f"{what}/station,deposited_at")
-
-
-def _events(connection: Connection, record_ids: Sequence[str]) -> dict[str, bytes]:
-    query = select(RecordRow.id, EventRow.entry).join(
-        EventRow, and_(EventRow.ledger_id == RecordRow.ledger_id, EventRow.entry_index == RecordRow.entry_index)
-    )
-    return dict(connection.execute(query.where(RecordRow.id.in_(record_ids))).all())
-
-
-def _tokens(connection: Connection, record_ids: Sequence[str]) -> dict[str, set[bytes]]:
-    tokens: dict[str, set[bytes]] = {}
-    query = select(IndexTokenRow.record_id, IndexTokenRow.token)
-    for row in connection.execute(query.where(IndexTokenRow.record_id.in_(record_ids))):
-        tokens.setdefault(row.record_id, set()).add(row.token)
-    return tokens

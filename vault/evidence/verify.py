@@ -9,15 +9,17 @@
 A check that could not finish is a finding.
 """
 
+import gc
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from vault.errors import IntegrityError, KuraError
 from vault.evidence.ledger_check import Known, Replay, compare_known, compare_published, known_sizes
@@ -32,12 +34,14 @@ from vault.ledger.log import Log
 from vault.sealing.bucket_secrets import BucketSecrets
 from vault.storage.database import require_current_schema
 from vault.storage.objects import ObjectStore, is_object_name
+from vault.storage.statement import Statement
 from vault.storage.tables import LedgerRow, ObjectRow, RecordRow
 
 T = TypeVar("T")
 _RECORDS_PER_PAGE = 64
 _NAMES_PER_QUERY = 500
 _CHILDREN = 2
+_NAMES = Statement(select(ObjectRow.name).where(ObjectRow.name.between(bindparam("first"), bindparam("last"))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +63,27 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
     verdict = Verdict()
     stage = _Stage(verdict)
     check = RecordsCheck(files.engine, files.stores, files.secrets)
-    with files.engine.connect() as connection:
-        stage.run("database", lambda: _check_database(connection))
-    if not verdict.is_sound:
-        return verdict
     if files.keys is not None:
         stage.run("keys/store", files.keys.check)
     # What lies outside the database is read first: a vault at work only moves the database ahead of it.
     known = {log.id: known_sizes(log, files.guard, files.ledgers / log.id, verdict) for log in files.logs}
-    # Children are forked before any thread or connection of this check exists.
     files.engine.dispose()
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(_CHILDREN, mp_context=context, initializer=_in_child, initargs=(check,)) as pool:
-        with files.engine.connect() as connection:
-            total = connection.scalar(select(func.count()).select_from(RecordRow)) or 0
-            pages = [pool.submit(_page_in_child, page) for page in _pages(connection)]
-            deposits = stage.run("ledgers", lambda: _check_ledgers(files, connection, known, verdict, report))
-            stage.run("stores", lambda: _check_stores(files, connection, verdict))
-            stage.run("envelopes", lambda: check_envelopes(connection, verdict))
+    with (
+        _spared_from_collection(),
+        ProcessPoolExecutor(_CHILDREN, mp_context=context, initializer=_in_child, initargs=(check,)) as pool,
+        files.engine.connect() as connection,
+        connection.begin(),
+    ):
+        # The first page forks the children, before any thread exists; this one connection they set aside, unused.
+        pages = stage.run("records", lambda: [pool.submit(_page_in_child, page) for page in _pages(connection)]) or []
+        total = stage.run("database", lambda: _count_of_whole(connection))
+        if total is None:  # what the other checks say of a damaged database means nothing
+            pool.shutdown(cancel_futures=True)
+            return verdict
+        deposits = stage.run("ledgers", lambda: _check_ledgers(files, connection, known, verdict, report))
+        stage.run("stores", lambda: _check_stores(files, connection, verdict))
+        stage.run("envelopes", lambda: check_envelopes(connection, verdict))
         for done, page in enumerate(pages, 1):
             stage.run("records", lambda page=page: verdict.join(page.result()))  # type: ignore[misc]  # a default argument
             report("records", min(done * _RECORDS_PER_PAGE, total), total)
@@ -84,6 +91,16 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
         verdict.found("records", IntegrityError("records-differ-in-number", events=deposits or 0, rows=total))
     verdict.counts["records"] += total
     return verdict
+
+
+@contextmanager
+def _spared_from_collection() -> Iterator[None]:
+    """Have nothing that exists already searched for garbage: a child would copy all the memory that it marks."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 _CHECK: RecordsCheck | None = None
@@ -117,7 +134,8 @@ class _Stage:
         return None
 
 
-def _check_database(connection: Connection) -> None:
+def _count_of_whole(connection: Connection) -> int:
+    """Check that the database is whole; give the number of its records."""
     require_current_schema(connection)
     problems = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check").all()]
     if problems != ["ok"]:
@@ -125,17 +143,12 @@ def _check_database(connection: Connection) -> None:
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
     if broken:
         raise IntegrityError("reference-broken", table=broken[0][0], count=len(broken))
+    return connection.scalar(select(func.count()).select_from(RecordRow)) or 0
 
 
-def _pages(connection: Connection) -> Iterator[list[str]]:
-    last = ""
-    while True:
-        query = select(RecordRow.id).where(RecordRow.id > last).order_by(RecordRow.id).limit(_RECORDS_PER_PAGE)
-        page = list(connection.scalars(query))
-        if not page:
-            return
-        yield page
-        last = page[-1]
+def _pages(connection: Connection) -> Iterator[Sequence[str]]:
+    ids = select(RecordRow.id).order_by(RecordRow.id)
+    return connection.scalars(ids, execution_options={"yield_per": _RECORDS_PER_PAGE}).partitions()
 
 
 def _check_ledgers(
@@ -143,12 +156,12 @@ def _check_ledgers(
 ) -> int:
     """Replay every ledger; give the number of deposits in all of them."""
     deposits, said, commitments = 0, EventRows(), {}
-    roots: dict[str, dict[int, bytes]] = {}
+    replays: dict[str, Replay] = {}
     names = [column.key for column in LedgerRow.__mapper__.column_attrs]
     rows = connection.execute(select(*(getattr(LedgerRow, name) for name in names))).mappings().all()
     by_id = {row["id"]: LedgerRow(**row) for row in rows}
     for log in files.logs:
-        replay = Replay(connection, log, by_id[log.id], verdict)
+        replay = replays[log.id] = Replay(connection, log, by_id[log.id], verdict)
         sizes = {checkpoint.size for _, checkpoint in known[log.id]}
         for index, entry in replay.entries(sizes, report):
             if is_deposit(entry):
@@ -158,12 +171,11 @@ def _check_ledgers(
             said.take(log.id, index, decoded.event)
             if decoded.part is not None:
                 commitments[log.id, index] = decoded.part
-        roots[log.id] = replay.roots
     for log in files.logs:
-        compare_known(by_id[log.id], known[log.id], roots[log.id], said.lost.get(log.id, {}), verdict)
+        compare_known(by_id[log.id], known[log.id], replays[log.id].roots, said.lost.get(log.id, {}), verdict)
         published = [checkpoint for place, checkpoint in known[log.id] if place.endswith("/checkpoint")]
         published_size = published[0].size if published else 0
-        compare_published(log, by_id[log.id].size, files.ledgers / log.id, published_size, verdict)
+        compare_published(replays[log.id], log, files.ledgers / log.id, published_size, verdict)
     said.compare(connection, files.keys, verdict)
     check_parts(connection, commitments, files.secrets, verdict)
     return deposits
@@ -176,9 +188,10 @@ def _check_stores(files: VaultFiles, connection: Connection, verdict: Verdict) -
         names = (name for name, _, _ in store.names())
         while page := list(islice(names, _NAMES_PER_QUERY)):
             ours = {name for name in page if is_object_name(files.vault_id, name)}
-            known = set(connection.scalars(select(ObjectRow.name).where(ObjectRow.name.in_(ours))))
             foreign += len(page) - len(ours)
-            orphans += len(ours - known)
+            # Names come shard by shard: few that are not of this page lie between its first and its last.
+            bounds = {"first": min(ours, default=""), "last": max(ours, default="")}
+            orphans += len(ours.difference(name for (name,) in _NAMES.rows(connection, bounds)))
         if orphans:
             verdict.notes.append(f"{store.label}: {orphans} objects without a row")
         if foreign:
