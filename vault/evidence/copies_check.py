@@ -17,11 +17,8 @@ from vault.records.opening import OpenedRecord, StoredRecord
 from vault.sealing.associated_data import object_associated_data
 from vault.sealing.layout import HEADER_BYTES, OBJECT_LAYOUT, SEGMENT_BYTES
 from vault.sealing.stream import SegmentOpener
+from vault.storage.aligned import aligned_buffer
 from vault.storage.objects import ObjectReader, ObjectStore
-
-# Some processors copy from the page cache four times slower to an address 16 to 31 bytes further in its memory page
-# than the source is in its own, and a large bytearray begins where that is so.
-_LEAD_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ class CopiesCheck:
     def __init__(self, stores: Sequence[ObjectStore]) -> None:
         """Check copies in these stores; a record with `copies` copies is in the first so many."""
         self._stores = stores
-        self._sealed, self._plain = (memoryview(bytearray(_LEAD_BYTES + SEGMENT_BYTES))[_LEAD_BYTES:] for _ in "sp")
+        self._sealed, self._plain = aligned_buffer(SEGMENT_BYTES), aligned_buffer(SEGMENT_BYTES)
 
     def check(self, records: Iterable[tuple[StoredRecord, OpenedRecord]], verdict: Verdict) -> None:
         """Open every copy of a few records and compare it with what was deposited."""
