@@ -15,10 +15,11 @@ from vault.errors import KuraError
 from vault.people.actor import Actor
 from vault.records.deposit import Deposits
 from vault.records.deposited import Deposited
-from vault.records.prepare import OpenSource, Prepared
+from vault.records.prepare import OpenSource, Preparation, Prepared
 from vault.records.request import DepositRequest
 
 WORKERS = 2
+_KEEPERS = 2  # threads that wait for the disk
 GROUP = 64
 _TOGETHER = 16  # records that one thread prepares together, at most: their bytes become durable together
 _OUTSTANDING = 128  # records drawn and not yet answered
@@ -52,8 +53,9 @@ def deposit_many(
     What `items` raises is raised here once everything drawn before is answered. Whoever stops asking has taken
     what was committed so far; nothing of the rest is kept.
     """
-    run = _Run(deposits, actor, contract_id)
-    threads = [threading.Thread(target=run.seal, name=f"sealing-{number}", daemon=True) for number in range(workers)]
+    run = _Run(deposits, actor, contract_id, workers)
+    threads = [threading.Thread(target=run.keep, name=f"keeping-{number}", daemon=True) for number in range(_KEEPERS)]
+    threads += [threading.Thread(target=run.seal, name=f"sealing-{number}", daemon=True) for number in range(workers)]
     threads.append(threading.Thread(target=run.draw, args=(iter(items),), name="drawing", daemon=True))
     for thread in threads:
         thread.start()
@@ -79,10 +81,12 @@ class _Ready:
 class _Run:
     """One run of `deposit_many`: what its threads share."""
 
-    def __init__(self, deposits: Deposits, actor: Actor, contract_id: str) -> None:
+    def __init__(self, deposits: Deposits, actor: Actor, contract_id: str, workers: int) -> None:
         self.failure: Exception | None = None
         self._deposits, self._actor, self._contract_id = deposits, actor, contract_id
         self._drawn: queue.SimpleQueue[_Drawn | None] = queue.SimpleQueue()  # None: the items have ended
+        self._sealed: queue.SimpleQueue[tuple[list[int], Preparation] | None] = queue.SimpleQueue()  # None: one ended
+        self._sealing, self._lock = workers, threading.Lock()
         self._ready: queue.SimpleQueue[list[_Ready] | None] = queue.SimpleQueue()  # None likewise
         self._room = threading.Semaphore(_OUTSTANDING)
         self._stopped = threading.Event()
@@ -105,15 +109,29 @@ class _Run:
         self._ready.put(None)
 
     def seal(self) -> None:
-        """Prepare what is drawn, as much together as is there, until the items have ended."""
+        """Seal what is drawn, as much together as is there, until the items have ended."""
         while drawn := self._take():
-            results: Sequence[Prepared | Outcome | Exception]
+            positions = [position for position, _ in drawn]
             try:
                 items = [item for _, item in drawn]
-                results = self._deposits.prepare_many(self._actor, self._contract_id, items)
+                self._sealed.put((positions, self._deposits.begin_many(self._actor, self._contract_id, items)))
             except Exception as error:  # noqa: BLE001 - a defect; raised in the thread that asks
-                results = [error for _ in drawn]
-            self._ready.put([_Ready(position, result) for (position, _), result in zip(drawn, results, strict=True)])
+                self._ready.put([_Ready(position, error) for position in positions])
+        self._sealed.put(None)
+
+    def keep(self) -> None:
+        """Make durable what is sealed, until all sealing threads have ended."""
+        while (sealed := self._sealed.get()) is not None or self._sealing_has_gone_on():
+            if sealed is None:
+                continue
+            positions, preparation = sealed
+            results: Sequence[Prepared | Outcome | Exception]
+            try:
+                results = preparation.finish()
+            except Exception as error:  # noqa: BLE001 - as above
+                results = [error for _ in positions]
+            self._ready.put([_Ready(*one) for one in zip(positions, results, strict=True)])
+        self._sealed.put(None)  # for the other threads, too
 
     def outcomes(self, group: int) -> Iterator[tuple[int, Outcome]]:
         """Give each outcome as it is there; commit what is prepared in groups."""
@@ -155,6 +173,12 @@ class _Run:
                     break
                 drawn.append(one)
         return [] if self._stopped.is_set() else drawn
+
+    def _sealing_has_gone_on(self) -> bool:
+        """Note that a sealing thread has ended; say whether another one has not."""
+        with self._lock:
+            self._sealing -= 1
+            return self._sealing > 0
 
     def _gather(self, group: int) -> Iterator[tuple[int, Outcome]]:
         """Collect prepared records until a group is full, time is up or no more can come; pass answers on at once."""

@@ -40,7 +40,8 @@ class Deposits:
         self._ground = ground
         self._repeats = Repeats(ground, buckets)
         preparer = Preparer(ground, buckets, self._repeats)
-        self.prepare_many, self.receipt = preparer.prepare_many, self._repeats.receipt
+        self.begin_many, self.prepare_many = preparer.begin_many, preparer.prepare_many
+        self.receipt = self._repeats.receipt
 
     def deposit(self, actor: Actor, contract_id: str, request: DepositRequest, source: Source) -> Deposited:
         """Take one record; durable on return.

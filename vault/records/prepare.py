@@ -55,6 +55,23 @@ class Prepared(_Begun):
     metadata: Metadata
 
 
+class Preparation:
+    """Several records whose bytes are sealed and on their way to the disk. Finished or aborted, once, by any thread."""
+
+    def __init__(self, begun: "Sequence[_Begun | Deposited | KuraError]", contents: ContentBatch) -> None:
+        """Take what was begun; `contents` has those bytes, in the same order."""
+        self._begun, self._contents = begun, contents
+
+    def finish(self) -> list[Prepared | Deposited | KuraError]:
+        """Make them durable and hear their checks.
+
+        For each in order: what waits for its transaction, the receipt of a record that was here already, or the error,
+        as `Deposits.deposit` raises it.
+        """
+        sealed = iter(self._contents.finish())
+        return [_end(item, next(sealed)) if isinstance(item, _Begun) else item for item in self._begun]
+
+
 class Preparer:
     """Prepares records of a vault, sealed or open."""
 
@@ -63,13 +80,12 @@ class Preparer:
         self._ground, self._buckets, self._repeats = ground, buckets, repeats
         self._connections = ReadyConnections(ground.engine)
 
-    def prepare_many(
+    def begin_many(
         self, actor: Actor, contract_id: str, items: Sequence[tuple[DepositRequest, OpenSource]]
-    ) -> list[Prepared | Deposited | KuraError]:
-        """Check, seal and store several records together: what is made durable together costs less.
+    ) -> "Preparation":
+        """Check and seal several records, whose `finish` makes them durable together.
 
-        For each in order: what waits for its transaction, the receipt of a record that is here already, or the error,
-        as `deposit` raises it; one that is refused stops no other. The sources are opened one after the other.
+        One that is refused stops no other. The sources are opened one after the other, and read to their ends here.
 
         Raises:
             NotFoundError: there is no such contract.
@@ -78,12 +94,16 @@ class Preparer:
         known = self._connections.run(lambda connection: _known(connection, [request.id for request, _ in items]))
         contents = ContentBatch(self._ground.stores, self._ground.pdf_pool)
         try:
-            begun = [self._begin(actor, contract, *item, known, contents) for item in items]
-            sealed = iter(contents.finish())
-            return [self._end(item, next(sealed)) if isinstance(item, _Begun) else item for item in begun]
+            return Preparation([self._begin(actor, contract, *item, known, contents) for item in items], contents)
         except BaseException:
             contents.abort()
             raise
+
+    def prepare_many(
+        self, actor: Actor, contract_id: str, items: Sequence[tuple[DepositRequest, OpenSource]]
+    ) -> list[Prepared | Deposited | KuraError]:
+        """Prepare several records together, as `begin_many` and `Preparation.finish` do."""
+        return self.begin_many(actor, contract_id, items).finish()
 
     def _begin(
         self,
@@ -120,22 +140,6 @@ class Preparer:
             is_indexed=is_indexed,
         )
 
-    def _end(self, begun: _Begun, content: SealedContent | KuraError) -> Prepared | KuraError:
-        if isinstance(content, KuraError):
-            return content
-        metadata = Metadata(content.digest, os.urandom(32), metadata_of(begun.request), content.flaw)
-        return Prepared(
-            request=begun.request,
-            actor=begun.actor,
-            contract=begun.contract,
-            bucket=begun.bucket,
-            data_key=begun.data_key,
-            token=begun.token,
-            is_indexed=begun.is_indexed,
-            content=content,
-            metadata=metadata,
-        )
-
     def _token(self, request: DepositRequest, bucket: BucketRow) -> tuple[bytes | None, bool]:
         """Give the index token; a sealed vault makes it when it is opened."""
         if self._ground.keys.is_sealed:
@@ -149,3 +153,20 @@ class Preparer:
 def _known(connection: Connection, record_ids: Iterable[str]) -> set[str]:
     """Give those of some records that are in the vault already."""
     return {record_id for record_id in record_ids if KNOWN_ID.first(connection, {"record_id": record_id})}
+
+
+def _end(begun: _Begun, content: SealedContent | KuraError) -> Prepared | KuraError:
+    if isinstance(content, KuraError):
+        return content
+    metadata = Metadata(content.digest, os.urandom(32), metadata_of(begun.request), content.flaw)
+    return Prepared(
+        request=begun.request,
+        actor=begun.actor,
+        contract=begun.contract,
+        bucket=begun.bucket,
+        data_key=begun.data_key,
+        token=begun.token,
+        is_indexed=begun.is_indexed,
+        content=content,
+        metadata=metadata,
+    )

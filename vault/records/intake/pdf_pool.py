@@ -28,7 +28,7 @@ class PdfPool:
     """A few PDF workers, started when there is work for them. Safe to use from several threads."""
 
     def __init__(
-        self, workers: int = 2, memory_mib: int = 1024, timeout_s: float = 10.0, recycle_after: int = 2000
+        self, workers: int = 2, memory_mib: int = 1024, timeout_s: float = 10.0, recycle_after: int = 20_000
     ) -> None:
         """Take the limits; start nothing yet.
 
