@@ -167,7 +167,10 @@ class Sequencer:
         try:
             with connection.begin():
                 transaction = Transaction(connection, self._logs)
-                batch = [job for job in batch if self._run_change(job, transaction)]
+                if len(batch) == 1:  # there is nobody to be kept apart from: what fails takes the transaction down
+                    self._run_alone(batch[0], transaction)
+                else:
+                    batch = [job for job in batch if self._run_change(job, transaction)]
                 pending, logs = transaction.pending, transaction.logs
                 heads = transaction.write()
         except Exception as error:  # noqa: BLE001 - whatever it was, the waiting changes must be told
@@ -178,6 +181,12 @@ class Sequencer:
         for ledger_id, head in heads.items():
             logs[ledger_id].adopt(head)
         self._durable.put(_Commit(batch, pending, heads))
+
+    def _run_alone(self, job: _Job, transaction: Transaction) -> None:
+        if self._stopped is not None:
+            raise self._stopped
+        job.value = job.change(transaction)
+        job.end = len(transaction.pending)
 
     def _run_change(self, job: _Job, transaction: Transaction) -> bool:
         if self._stopped is not None:

@@ -38,11 +38,15 @@ class Transaction:
             IntegrityError: the ledger is closed.
             RefusedError: the event is too large.
         """
+        return self.append_entry(ledger_id, encode_entry(event, part))
+
+    def append_entry(self, ledger_id: str, entry: bytes) -> int:
+        """Append an event that was encoded before; errors and index as `append`."""
         log = self.logs[ledger_id]
         if not log.is_open:
             raise IntegrityError("ledger-closed", ledger=ledger_id)
         index = self._next.get(ledger_id, log.size)
-        self.pending.append((ledger_id, index, encode_entry(event, part)))
+        self.pending.append((ledger_id, index, entry))
         self._next[ledger_id] = index + 1
         return index
 

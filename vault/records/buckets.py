@@ -120,20 +120,34 @@ class Buckets:
         self._ground.sequencer.run(change)
 
 
-def envelope_for(transaction: Transaction, row: BucketRow) -> Envelope:
-    """Give this transaction's envelope for a bucket, sealed and stored with the first use.
+def new_envelope(row: BucketRow) -> tuple[Envelope, bytes]:
+    """Make an envelope for a bucket and seal it; it belongs to whoever stores it first."""
+    envelope = Envelope(secrets.token_hex(16), row.id, os.urandom(32))
+    return envelope, envelope.seal(row.public_key)
+
+
+def store_envelope(transaction: Transaction, row: BucketRow, envelope: Envelope, sealed: bytes) -> None:
+    """Store an envelope beside what it opens.
 
     Raises:
         RefusedError: the bucket is no longer open; a later generation is.
     """
+    if _STATE.first(transaction.connection, {"bucket": row.id}) != ("open",):
+        raise RefusedError("bucket-closed", record_class=row.class_id, scope=row.scope)
+    _ADD_ENVELOPE.run(transaction.connection, {"id": envelope.id, "bucket_id": row.id, "sealed": sealed})
+
+
+def envelope_for(transaction: Transaction, row: BucketRow) -> Envelope:
+    """Give the envelope of a bucket that the changes of this transaction share, stored with the first use.
+
+    Raises:
+        RefusedError: as `store_envelope`.
+    """
     memo = transaction.memo.get(("envelope", row.id))
     if isinstance(memo, Envelope):
         return memo
-    if _STATE.first(transaction.connection, {"bucket": row.id}) != ("open",):
-        raise RefusedError("bucket-closed", record_class=row.class_id, scope=row.scope)
-    envelope = Envelope(secrets.token_hex(16), row.id, os.urandom(32))
-    sealed = envelope.seal(row.public_key)
-    _ADD_ENVELOPE.run(transaction.connection, {"id": envelope.id, "bucket_id": row.id, "sealed": sealed})
+    envelope, sealed = new_envelope(row)
+    store_envelope(transaction, row, envelope, sealed)
     transaction.memo["envelope", row.id] = envelope
     return envelope
 

@@ -6,25 +6,21 @@ Order of writes, and what a crash after each step leaves:
 3. the receipt – a depositor who did not get it sends the same id again, and gets the same receipt.
 """
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import insert
 
-from retention.periods import trigger_date
 from vault.errors import KuraError
-from vault.ledger.event import EventKind
 from vault.ledger.sequencer import OUTCOME_UNKNOWN, Appended
 from vault.ledger.transaction import Transaction
 from vault.people.actor import Actor
-from vault.records.buckets import Buckets, envelope_for
+from vault.records.buckets import Buckets, store_envelope
 from vault.records.content import drop
-from vault.records.deposit_event import commitment_of, deposit_body
+from vault.records.deposit_rows import DepositRows, rows_of
 from vault.records.deposited import Deposited, Repeats
 from vault.records.ground import Ground
 from vault.records.prepare import KNOWN_ID, Prepared, Preparer
-from vault.records.request import ORIGINAL, DepositRequest
+from vault.records.request import DepositRequest
 from vault.records.source import Source
 from vault.storage.statement import Statement
 from vault.storage.tables import IndexTokenRow, ObjectRow, RecordRow
@@ -70,8 +66,9 @@ class Deposits:
 
     def commit(self, prepared: Sequence[Prepared]) -> list[Deposited | KuraError]:
         """Commit records in one transaction: a receipt or an error for each, in order."""
+        rows = rows_of(prepared, self._ground.clock())  # all that needs no transaction: there is one at a time
         try:
-            done = self._ground.sequencer.run(lambda transaction: self._write(transaction, prepared))
+            done = self._ground.sequencer.run(lambda transaction: _write(transaction, rows))
         except KuraError as error:
             if error.code not in OUTCOME_UNKNOWN:  # otherwise rows may name these objects: the sweep finds out
                 self.discard(prepared)
@@ -86,58 +83,6 @@ class Deposits:
         """Remove the bytes of records that will not be committed."""
         for item in prepared:
             drop(item.content.name, (), self._ground.stores)
-
-    def _write(self, transaction: Transaction, prepared: Sequence[Prepared]) -> list[bool]:
-        connection = transaction.connection
-        records: list[dict[str, Any]] = []
-        objects: list[dict[str, Any]] = []
-        tokens: list[dict[str, Any]] = []
-        taken: set[str] = set()
-        written: list[bool] = []
-        for item in prepared:
-            record_id = item.request.id
-            written.append(record_id not in taken and KNOWN_ID.first(connection, {"record_id": record_id}) is None)
-            if not written[-1]:
-                continue
-            taken.add(record_id)
-            objects.append(_object_values(item))
-            records.append(self._append(transaction, item, objects[-1]))
-            if item.token is not None:
-                tokens.append({"token": item.token, "record_id": record_id})
-        _ADD_RECORD.run_many(connection, records)
-        _ADD_OBJECT.run_many(connection, objects)
-        _ADD_TOKEN.run_many(connection, tokens)
-        return written
-
-    def _append(self, transaction: Transaction, item: Prepared, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """Append the event of one record and its object; give the record's row."""
-        request, now = item.request, self._ground.clock()
-        envelope = envelope_for(transaction, item.bucket)
-        values: dict[str, Any] = {
-            "id": request.id,
-            "contract_id": item.contract.id,
-            "class_id": request.class_id,
-            "bucket_id": item.bucket.id,
-            "ledger_id": item.contract.ledger_id,
-            "status": "kept" if item.content.flaw is None else "quarantined",
-            "started_at": request.started_at,
-            "ended_at": request.ended_at,
-            "trigger_date": trigger_date(request.ended_at),
-            "site": request.site,
-            "station": item.actor.name,
-            "sequence": request.sequence,
-            "title_code": request.title_code,
-            "deposited_at": now,
-            "envelope_id": envelope.id,
-            "wrapped_key": envelope.wrap(item.data_key),
-            "sealed_metadata": item.metadata.seal(item.data_key, item.contract.id, request.id, nonce=os.urandom(12)),
-            "is_indexed": item.is_indexed,
-        }
-        commitment = commitment_of(item.metadata.salt, item.metadata.digest)
-        body = deposit_body(values, [stored], commitment)
-        event = item.actor.did(EventKind.DEPOSIT_ACCEPTED, now, body)
-        values["entry_index"] = transaction.append(item.contract.ledger_id, event)
-        return values
 
     def _deposited(self, item: Prepared, appended: Appended) -> Deposited:
         log = self._ground.sequencer.log(appended.ledger_id)
@@ -155,16 +100,24 @@ class Deposits:
             return error
 
 
-def _object_values(item: Prepared) -> dict[str, Any]:
-    content = item.content
-    return {
-        "record_id": item.request.id,
-        "component": ORIGINAL,
-        "version": 1,
-        "name": content.name,
-        "media_type": content.media_type,
-        "content_bytes": content.content_bytes,
-        "sealed_bytes": content.sealed_bytes,
-        "sealed_blake3": content.sealed_blake3,
-        "copies": content.copies,
-    }
+def _write(transaction: Transaction, rows: Sequence[DepositRows]) -> list[bool]:
+    """Write what is not here yet; say of each whether it was."""
+    connection = transaction.connection
+    taken: set[str] = set()
+    stored_envelopes: set[str] = set()
+    new: list[DepositRows] = []
+    written: list[bool] = []
+    for row in rows:
+        record_id = row.record["id"]
+        written.append(record_id not in taken and KNOWN_ID.first(connection, {"record_id": record_id}) is None)
+        if written[-1]:
+            taken.add(record_id)
+            new.append(row)
+            if row.envelope.id not in stored_envelopes:
+                stored_envelopes.add(row.envelope.id)
+                store_envelope(transaction, row.bucket, row.envelope, row.sealed_envelope)
+    places = ({"entry_index": transaction.append_entry(row.record["ledger_id"], row.entry)} for row in new)
+    _ADD_RECORD.run_many(connection, [{**row.record, **place} for row, place in zip(new, places, strict=True)])
+    _ADD_OBJECT.run_many(connection, [row.stored for row in new])
+    _ADD_TOKEN.run_many(connection, [row.token for row in new if row.token is not None])
+    return written

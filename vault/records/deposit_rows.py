@@ -1,0 +1,95 @@
+"""The rows and the ledger entry of a deposit, made before its transaction: its place in the ledger alone is missing."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from retention.periods import trigger_date
+from vault.ledger.event import EventKind, encode_entry
+from vault.records.buckets import new_envelope
+from vault.records.deposit_event import commitment_of, deposit_body
+from vault.records.prepare import Prepared
+from vault.records.request import ORIGINAL
+from vault.sealing.envelope import Envelope
+from vault.storage.tables import BucketRow
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DepositRows:
+    """What one deposit writes.
+
+    Attributes:
+        record: columns of its record but `entry_index`.
+        stored: columns of its object.
+        token: columns of its index token, where it has one.
+        entry: its ledger entry.
+        bucket: of the envelope.
+        envelope: what its data key is wrapped with; shared by the deposits of one commit and bucket.
+        sealed_envelope: the envelope as it is stored.
+    """
+
+    record: Values
+    stored: Values
+    token: Values | None
+    entry: bytes
+    bucket: BucketRow
+    envelope: Envelope
+    sealed_envelope: bytes
+
+
+def rows_of(prepared: Sequence[Prepared], now: datetime) -> list[DepositRows]:
+    """Make the rows of deposits that are committed together at the instant `now`, with one envelope for each bucket."""
+    envelopes: dict[str, tuple[Envelope, bytes]] = {}
+    rows = []
+    for item in prepared:
+        if item.bucket.id not in envelopes:
+            envelopes[item.bucket.id] = new_envelope(item.bucket)
+        rows.append(_rows(item, now, *envelopes[item.bucket.id]))
+    return rows
+
+
+def _rows(item: Prepared, now: datetime, envelope: Envelope, sealed_envelope: bytes) -> DepositRows:
+    request, stored = item.request, _stored(item)
+    record = {
+        "id": request.id,
+        "contract_id": item.contract.id,
+        "class_id": request.class_id,
+        "bucket_id": item.bucket.id,
+        "ledger_id": item.contract.ledger_id,
+        "status": "kept" if item.content.flaw is None else "quarantined",
+        "started_at": request.started_at,
+        "ended_at": request.ended_at,
+        "trigger_date": trigger_date(request.ended_at),
+        "site": request.site,
+        "station": item.actor.name,
+        "sequence": request.sequence,
+        "title_code": request.title_code,
+        "deposited_at": now,
+        "envelope_id": envelope.id,
+        "wrapped_key": envelope.wrap(item.data_key),
+        "sealed_metadata": item.metadata.seal(item.data_key, item.contract.id, request.id, nonce=os.urandom(12)),
+        "is_indexed": item.is_indexed,
+    }
+    body = deposit_body(record, [stored], commitment_of(item.metadata.salt, item.metadata.digest))
+    entry = encode_entry(item.actor.did(EventKind.DEPOSIT_ACCEPTED, now, body))
+    token = None if item.token is None else {"token": item.token, "record_id": request.id}
+    return DepositRows(record, stored, token, entry, item.bucket, envelope, sealed_envelope)
+
+
+def _stored(item: Prepared) -> Values:
+    content = item.content
+    return {
+        "record_id": item.request.id,
+        "component": ORIGINAL,
+        "version": 1,
+        "name": content.name,
+        "media_type": content.media_type,
+        "content_bytes": content.content_bytes,
+        "sealed_bytes": content.sealed_bytes,
+        "sealed_blake3": content.sealed_blake3,
+        "copies": content.copies,
+    }
