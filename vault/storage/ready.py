@@ -33,4 +33,6 @@ class ReadyConnections:
 
     def _close(self) -> None:
         while self._idle:
-            self._idle.pop().close()
+            connection = self._idle.pop()
+            connection.detach()  # from the pool that was disposed of, and would keep it open
+            connection.close()

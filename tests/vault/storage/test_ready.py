@@ -64,9 +64,13 @@ def test_after_an_error_the_connection_goes_back_to_the_pool(engine: Engine) -> 
     assert in_use(engine) == 0
 
 
-def test_they_are_closed_with_the_database(engine: Engine) -> None:
+def test_they_are_closed_with_the_database(engine: Engine, tmp_path: Path) -> None:
     ready = ReadyConnections(engine)
     connection = ready.run(itself)
+    with engine.begin() as writing:
+        writing.exec_driver_sql("CREATE TABLE things (id INTEGER)")
     engine.dispose()
     assert connection.closed
+    # The last connection that is closed brings the log into the database file and removes it.
+    assert [path.name for path in tmp_path.iterdir()] == ["kura.db"]
     assert not ready.run(itself).closed
