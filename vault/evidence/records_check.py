@@ -38,7 +38,7 @@ class RecordsCheck:
         """Check consecutive records; where one cannot even be read, each by itself, so that it is named."""
         try:
             return self._page(record_ids)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, ArithmeticError) as error:
             verdict = Verdict()
             if len(record_ids) == 1:
                 what = f"records/{record_ids[0]}"

@@ -83,3 +83,15 @@ def test_copies_put_in_each_others_place_are_found_at_both_records(full: FullVau
     for copy, content in zip((one, other), contents, strict=True):
         copy.path.write_bytes(content)
     assert found(full) == []
+
+
+@pytest.mark.parametrize("version", [1 << 32, 1 << 62, -1])
+def test_a_version_that_no_object_has_is_named_by_its_record(full: FullVault, version: int) -> None:
+    [copy] = copies(full, "video/mp4", "a")
+    with closing(sqlite3.connect(full.folder / "kura.db", isolation_level=None)) as database:
+        update = "UPDATE objects SET version = ? WHERE record_id = ?"
+        database.execute(update, [version, copy.record_id])
+        assert f"records/{copy.record_id}" in " ".join(what for _, what in found(full))
+        assert "records" not in {what for _, what in found(full)}
+        database.execute(update, [1, copy.record_id])
+    assert found(full) == []
