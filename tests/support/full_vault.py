@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from station_keys import signing_request
 from vaults import CONTRACT, MANAGER, OFFICER, OPERATOR, custodian, new_id, new_vault, pdf, request, source
 
+from retention.roles import StationKind
+from vault.people.certificates import fingerprint
 from vault.people.purpose import ViewPurpose
+from vault.people.stations import Station
 from vault.records.reading import Purpose
 from vault.records.scrub import Progress, scrub
 from vault.records.search import Query
@@ -57,11 +61,21 @@ def make_full_vault(tmp_path: Path) -> FullVault:
     _take_sealed(vault, tmp_path)
     purpose = Purpose(ViewPurpose.CASE_PROCESSING, "窓口での問合せ")
     vault.readings.read_many(manager, CONTRACT, [call.id, video.id], purpose)
+    _enrol_stations(vault)
     for _ in range(_SEARCHES):
         vault.searches.search(clerk, CONTRACT, Query(limit=1))
     _leave_a_scrub_unfinished(vault)
     vault.close()
     return FullVault(vault.folder, tmp_path / "vault.epoch")
+
+
+def _enrol_stations(vault: Vault) -> None:
+    manager = vault.actor(MANAGER)
+    for kind in StationKind:
+        station = Station(f"{kind.value}-1", kind, CONTRACT)
+        vault.enrolment.enrol(manager, station, signing_request())
+        renewed = vault.enrolment.renew(station.actor(), CONTRACT, station.name, signing_request())
+        vault.enrolment.revoke(manager, CONTRACT, station.name, fingerprint(renewed))
 
 
 def _take_sealed(vault: Vault, tmp_path: Path) -> None:

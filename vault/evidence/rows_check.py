@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from vault.errors import IntegrityError, KuraError
+from vault.evidence.compared import all_rows, compare_rows
+from vault.evidence.stations_check import STATION_KINDS, StationEvents
 from vault.evidence.verdict import Verdict
 from vault.keys.keystore import KeyStore
 from vault.ledger.event import Event, EventKind
@@ -25,6 +27,7 @@ class EventRows:
         self._buckets: dict[str, Mapping[str, Any]] = {}
         self._added: dict[str, Any] = {}
         self._grants: dict[tuple[str, str, str], Any] = {}
+        self.stations = StationEvents()
         self.lost: dict[str, dict[str, Any]] = {}  # by closed ledger: the last checkpoint known of it
 
     def take(self, ledger_id: str, index: int, event: Event) -> None:
@@ -38,22 +41,25 @@ class EventRows:
             self.lost[body["old"]["ledger"]] = body.get("last_known", {})
         elif event.kind is EventKind.BUCKETS_CREATED:
             self._buckets.update((bucket["bucket"], bucket) for bucket in body["buckets"])
+        elif event.kind in STATION_KINDS:
+            self.stations.take(event)
         elif event.kind is EventKind.ROLE_GRANTED:
             self._added[body["number"]] = min(self._added.get(body["number"], event.at), event.at)
             self._grants[body["number"], body["contract"], body["role"]] = event.at
 
     def compare(self, connection: Connection, keys: KeyStore | None, verdict: Verdict) -> None:
         """Compare all these rows; with `keys` also what only the key store can tell."""
-        self._compare_ledgers(_rows(connection, LedgerRow), keys, verdict)
-        self._compare_contracts(_rows(connection, ContractRow), verdict)
+        self._compare_ledgers(all_rows(connection, LedgerRow), keys, verdict)
+        self._compare_contracts(all_rows(connection, ContractRow), verdict)
         self._compare_buckets(connection, keys, verdict)
-        people = {row["number"]: row["added_at"] for row in _rows(connection, PersonRow)}
-        _compare("persons", people, self._added, verdict)
+        people = {row["number"]: row["added_at"] for row in all_rows(connection, PersonRow)}
+        compare_rows("persons", people, self._added, verdict)
         grants = {
             (row["person_number"], row["contract_id"], row["role"]): row["granted_at"]
-            for row in _rows(connection, GrantRow)
+            for row in all_rows(connection, GrantRow)
         }
-        _compare("grants", grants, self._grants, verdict)
+        compare_rows("grants", grants, self._grants, verdict)
+        self.stations.compare(connection, keys, verdict)
 
     def _compare_ledgers(self, rows: list[dict[str, Any]], keys: KeyStore | None, verdict: Verdict) -> None:
         for values in rows:
@@ -76,7 +82,7 @@ class EventRows:
     def _compare_contracts(self, rows: list[dict[str, Any]], verdict: Verdict) -> None:
         stored = {row["id"]: (policy_digest(row["policy"]), row["ledger_id"]) for row in rows}
         said = {name: (digest, self._open_ledger(name)) for name, digest in self._policies.items()}
-        _compare("contracts", stored, said, verdict)
+        compare_rows("contracts", stored, said, verdict)
 
     def _open_ledger(self, contract_id: str) -> str:
         """The ledger that no recovery closed."""
@@ -89,9 +95,9 @@ class EventRows:
 
     def _compare_buckets(self, connection: Connection, keys: KeyStore | None, verdict: Verdict) -> None:
         signers = _signers(connection, keys)
-        rows = {values["id"]: BucketRow(**values) for values in _rows(connection, BucketRow)}
+        rows = {values["id"]: BucketRow(**values) for values in all_rows(connection, BucketRow)}
         stored = {bucket_id: describe(row) for bucket_id, row in rows.items()}
-        _compare("buckets", stored, self._buckets, verdict)
+        compare_rows("buckets", stored, self._buckets, verdict)
         for bucket_id, row in rows.items():
             what = f"buckets/{bucket_id}"
             try:
@@ -107,19 +113,6 @@ class EventRows:
             missing = {row.key_id for row in rows.values()} - keys.disposal_key_ids()
             for key_id in sorted(missing):
                 verdict.found("keys/store", IntegrityError("disposal-key-missing", bucket=key_id, count=len(missing)))
-
-
-def _compare(table: str, stored: Mapping[Any, Any], said: Mapping[Any, Any], verdict: Verdict) -> None:
-    for key in set(stored) | set(said):
-        if key not in stored or key not in said or stored[key] != said[key]:
-            shown = "/".join(key) if isinstance(key, tuple) else key
-            verdict.differs(f"{table}/{shown}")
-
-
-def _rows(connection: Connection, table: type[Any]) -> list[dict[str, Any]]:
-    names = [column.key for column in table.__mapper__.column_attrs]
-    query = select(*(getattr(table, name) for name in names))
-    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _signers(connection: Connection, keys: KeyStore | None) -> dict[str, bytes]:

@@ -15,7 +15,15 @@ from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.keywrap import (
     InvalidUnwrap,
     aes_key_unwrap_with_padding,
@@ -81,7 +89,7 @@ class FileKeyStore:
         header = KeyFileHeader(generation=1, epoch=1, custodian=parameters, check_value=check_value(secret))
         first = _new_epoch(1)
         secrets = KeyFileSecrets(secret, first.secret, _nonces())
-        KeyDisk(path, epoch_dir).create(first, seal_key_file(header, OpeningPart({}, {}), TakingPart({}), secrets))
+        KeyDisk(path, epoch_dir).create(first, seal_key_file(header, OpeningPart({}, {}), TakingPart({}, {}), secrets))
         wipe(secret, first.secret)
         store = cls(path, epoch_dir)
         store.unseal(custodian)
@@ -178,7 +186,7 @@ class FileKeyStore:
         key_id = os.urandom(ID_BYTES).hex()
         with self._lock:
             keys = {**self._taking.signing_keys, key_id: Ed25519PrivateKey.generate()}
-            self._write(self._opened(), TakingPart(keys))
+            self._write(self._opened(), replace(self._taking, signing_keys=keys))
         return key_id
 
     def signing_key_ids(self) -> frozenset[str]:
@@ -192,6 +200,22 @@ class FileKeyStore:
     def public_key(self, key_id: str) -> bytes:
         """Give the 32 bytes of a signing key's public half."""
         return self._signing_key(key_id).public_key().public_bytes_raw()
+
+    def create_certificate_key(self) -> str:
+        """Make a P-256 key durably and give its id."""
+        key_id = os.urandom(ID_BYTES).hex()
+        with self._lock:
+            keys = {**self._taking.certificate_keys, key_id: generate_private_key(SECP256R1())}
+            self._write(self._opened(), replace(self._taking, certificate_keys=keys))
+        return key_id
+
+    def sign_certificate(self, key_id: str, message: bytes) -> bytes:
+        """Sign with ECDSA and SHA-256, and give the signature in DER."""
+        return self._certificate_key(key_id).sign(message, ECDSA(SHA256()))
+
+    def certificate_key(self, key_id: str) -> EllipticCurvePublicKey:
+        """Give a certificate key's public half."""
+        return self._certificate_key(key_id).public_key()
 
     def check(self) -> None:
         """Read again all that is stored and compare it with what is in use, changing nothing."""
@@ -223,6 +247,12 @@ class FileKeyStore:
         key = self._taking.signing_keys.get(key_id)
         if key is None:
             raise NotFoundError("signing-key-unknown", key_id=key_id)
+        return key
+
+    def _certificate_key(self, key_id: str) -> EllipticCurvePrivateKey:
+        key = self._taking.certificate_keys.get(key_id)
+        if key is None:
+            raise NotFoundError("certificate-key-unknown", key_id=key_id)
         return key
 
     def _settle(self, stored: StoredKeys) -> None:

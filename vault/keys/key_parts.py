@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, derive_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vault.errors import IntegrityError
@@ -17,15 +18,23 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class TakingPart:
-    """What a sealed vault may use: the signing keys by id."""
+    """What a sealed vault may use: the ledgers' signing keys and the authority's certificate keys, by id."""
 
     signing_keys: Mapping[str, Ed25519PrivateKey] = field(repr=False)
+    certificate_keys: Mapping[str, EllipticCurvePrivateKey] = field(repr=False)  # on P-256
 
     def encode(self) -> bytearray:
-        """Give a uint32 count, then for each key in order of id: id (16 bytes), seed (32 bytes); big endian."""
+        """Give both lists, each a uint32 count and then its entries in order of id, big endian.
+
+        A signing key is id (16 bytes), seed (32 bytes); a certificate key is id (16 bytes), private value (32 bytes).
+        """
         encoded = _count(self.signing_keys)
         for key_id in sorted(self.signing_keys):
             encoded += bytes.fromhex(key_id) + self.signing_keys[key_id].private_bytes_raw()
+        encoded += _count(self.certificate_keys)
+        for key_id in sorted(self.certificate_keys):
+            value = self.certificate_keys[key_id].private_numbers().private_value
+            encoded += bytes.fromhex(key_id) + value.to_bytes(KEY_BYTES, "big")
         return encoded
 
     @classmethod
@@ -35,9 +44,16 @@ class TakingPart:
         Raises:
             IntegrityError: `key-file-damaged`.
         """
-        keys, end = _entries(data, 0, KEY_BYTES)
+        seeds, middle = _entries(data, 0, KEY_BYTES)
+        values, end = _entries(data, middle, KEY_BYTES)
         _expect_end(data, end)
-        return cls({key_id: Ed25519PrivateKey.from_private_bytes(seed) for key_id, seed in keys})
+        try:
+            certificate_keys = {
+                key_id: derive_private_key(int.from_bytes(value, "big"), SECP256R1()) for key_id, value in values
+            }
+        except ValueError as error:  # no private value of this curve
+            raise IntegrityError("key-file-damaged") from error
+        return cls({key_id: Ed25519PrivateKey.from_private_bytes(seed) for key_id, seed in seeds}, certificate_keys)
 
 
 @dataclass(frozen=True, slots=True)

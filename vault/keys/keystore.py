@@ -4,15 +4,17 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
 from vault.keys.custodian import CustodianSecret
 
 
 class KeyStore(Protocol):
-    """The one place where disposal keys and the ledgers' signing keys live.
+    """The one place where disposal keys, the ledgers' signing keys and the authority's key live.
 
-    Two parts. The *taking* part (signing) works always, so that a sealed vault can take deposits and sign its
-    checkpoints. The *opening* part (disposal keys and tombstones) works only after custodians have opened the store;
-    before that every one of its methods raises SealedError `vault-sealed`.
+    Two parts. The *taking* part (signing) works always, so that a sealed vault can take deposits, sign its
+    checkpoints and renew the certificates of stations. The *opening* part (disposal keys and tombstones) works only
+    after custodians have opened the store; before that every one of its methods raises SealedError `vault-sealed`.
 
     Durability: what a method has returned survives a crash of the process and of the machine. A method that was cut
     has either happened wholly or not at all once the store is opened again; `destroy` that was cut is finished or
@@ -109,6 +111,23 @@ class KeyStore(Protocol):
 
         Raises:
             NotFoundError: `signing-key-unknown`.
+        """
+
+    def create_certificate_key(self) -> str:
+        """Make a P-256 key for the vault's certificate authority durably and give its id. Needs the store opened."""
+
+    def sign_certificate(self, key_id: str, message: bytes) -> bytes:
+        """Sign with ECDSA and SHA-256 (RFC 5758) and give the signature in DER; also while sealed.
+
+        Raises:
+            NotFoundError: `certificate-key-unknown`.
+        """
+
+    def certificate_key(self, key_id: str) -> EllipticCurvePublicKey:
+        """Give a certificate key's public half; also while sealed.
+
+        Raises:
+            NotFoundError: `certificate-key-unknown`.
         """
 
     def check(self) -> None:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from retention.policy import RecordClass
-from retention.roles import Role
+from retention.roles import Role, StationKind
 from vault.errors import RefusedError
 from vault.people.actor import VAULT, Actor
 
@@ -24,16 +24,17 @@ class Act(StrEnum):
     SEARCH = "search"
     CHECK_FIXITY = "check-fixity"
     GRANT_ROLE = "grant-role"
+    ENROL_STATION = "enrol-station"
     BACK_UP = "back-up"
     RECOVER = "recover"
 
 
 _CONTENT: Final = frozenset({Act.DEPOSIT, Act.READ, Act.SEARCH})
 
-MAY: Final[Mapping[Role, frozenset[Act]]] = MappingProxyType(
+MAY: Final[Mapping[Role | StationKind, frozenset[Act]]] = MappingProxyType(
     {
         Role.SCAN_OPERATOR: _CONTENT,
-        Role.OPERATIONS_MANAGER: _CONTENT | {Act.GRANT_ROLE},
+        Role.OPERATIONS_MANAGER: _CONTENT | {Act.GRANT_ROLE, Act.ENROL_STATION},
         Role.DEPUTY_OPERATIONS_MANAGER: _CONTENT,
         Role.SITE_LEADER: _CONTENT,
         Role.WORKER: frozenset({Act.DEPOSIT}),
@@ -42,7 +43,12 @@ MAY: Final[Mapping[Role, frozenset[Act]]] = MappingProxyType(
         Role.PRIVACY_MANAGER: frozenset({Act.READ, Act.SEARCH, Act.CHECK_FIXITY}),
         Role.CITY_AUDITOR: frozenset({Act.READ, Act.SEARCH}),
         # Keeps the machine running and has no access to content.
-        Role.VAULT_ADMIN: frozenset({Act.CHECK_FIXITY, Act.GRANT_ROLE, Act.BACK_UP, Act.RECOVER}),
+        Role.VAULT_ADMIN: frozenset({Act.CHECK_FIXITY, Act.GRANT_ROLE, Act.ENROL_STATION, Act.BACK_UP, Act.RECOVER}),
+        # Machines write, and that is all they do.
+        StationKind.COUNTER: frozenset({Act.DEPOSIT}),
+        StationKind.SCANNER: frozenset({Act.DEPOSIT}),
+        StationKind.RECORDER: frozenset({Act.DEPOSIT}),
+        StationKind.EXCHANGE: frozenset({Act.DEPOSIT}),
     }
 )
 """The table. A role that is not in it may do nothing."""
@@ -73,4 +79,5 @@ def require(actor: Actor, act: Act, contract_id: str, record_class: RecordClass 
 @lru_cache(maxsize=1024)
 def _able(actor: Actor, act: Act, contract_id: str) -> frozenset[str]:
     """The roles of an actor that allow an act. A pure function of its values: what is kept cannot become wrong."""
-    return frozenset(role for role in actor.roles_in(contract_id) if act in MAY.get(Role(role), frozenset()))
+    may = {role.value: acts for role, acts in MAY.items()}
+    return frozenset(role for role in actor.roles_in(contract_id) if act in may.get(role, frozenset()))

@@ -20,6 +20,7 @@ from vault.people.authority import Act, require
 from vault.people.persons import NewPerson, actor_of
 from vault.records.buckets import Buckets, wanted_ahead
 from vault.records.deposit import Deposits
+from vault.records.enrolment import Enrolment
 from vault.records.founding import grant_role, open_contract, open_operator_ledger
 from vault.records.ground import Contract, Ground
 from vault.records.indexing import index_pending
@@ -40,6 +41,7 @@ class Vault:
         self.deposits = Deposits(ground, self.buckets)
         self.readings = Readings(ground, self.buckets)
         self.searches = Searches(ground, self.buckets)
+        self.enrolment = Enrolment(ground)
         self._guard = guard
         self._origin = origin
         self._suspects: dict[str, Suspect] = {}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -19,7 +20,9 @@ CUSTODIAN, EPOCH = bytearray(b"c" * 32), bytearray(b"e" * 32)
 SECRETS = KeyFileSecrets(CUSTODIAN, EPOCH, (b"n" * 12, b"m" * 12))
 PASSPHRASE = PassphraseParameters(bytes(range(16)), 4)
 OPENING = OpeningPart({"ab" * 16: bytearray(b"k" * 32)}, {"cd" * 16: datetime(2031, 4, 1, tzinfo=UTC)})
-TAKING = TakingPart({"ef" * 16: Ed25519PrivateKey.from_private_bytes(b"s" * 32)})
+TAKING = TakingPart(
+    {"ef" * 16: Ed25519PrivateKey.from_private_bytes(b"s" * 32)}, {"01" * 16: derive_private_key(7, SECP256R1())}
+)
 
 
 def key_file(parameters: CustodianParameters = PASSPHRASE) -> bytes:
@@ -40,6 +43,7 @@ def test_header_and_parts_come_back(parameters: CustodianParameters) -> None:
     opening, taking = opened(data)
     assert opening == OPENING
     assert [key.private_bytes_raw() for key in taking.signing_keys.values()] == [b"s" * 32]
+    assert [key.private_numbers().private_value for key in taking.certificate_keys.values()] == [7]
 
 
 def test_the_file_can_be_opened_by_hand_from_its_description() -> None:

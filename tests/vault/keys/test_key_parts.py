@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from ledger_vectors import refused
 
 from vault.errors import IntegrityError
 from vault.keys.key_parts import OpeningPart, TakingPart
@@ -23,9 +25,19 @@ def test_an_opening_part_comes_back_from_its_bytes(keys: dict[str, bytearray], d
 
 def test_a_taking_part_comes_back_from_its_bytes() -> None:
     keys = {name * 32: Ed25519PrivateKey.generate() for name in "0af"}
-    again = TakingPart.decode(TakingPart(keys).encode()).signing_keys
+    certificate_keys = {name * 32: generate_private_key(SECP256R1()) for name in "1b"}
+    again = TakingPart.decode(TakingPart(keys, certificate_keys).encode())
     seeds = {key_id: key.private_bytes_raw() for key_id, key in keys.items()}
-    assert {key_id: key.private_bytes_raw() for key_id, key in again.items()} == seeds
+    assert {key_id: key.private_bytes_raw() for key_id, key in again.signing_keys.items()} == seeds
+    values = {key_id: key.private_numbers() for key_id, key in certificate_keys.items()}
+    assert {key_id: key.private_numbers() for key_id, key in again.certificate_keys.items()} == values
+
+
+@pytest.mark.parametrize("value", [0, 2**256 - 1], ids=["zero", "beyond the curve's order"])
+def test_what_is_no_private_value_is_damage(value: int) -> None:
+    one = b"\x00\x00\x00\x01" + b"\xab" * 16 + value.to_bytes(32, "big")
+    with refused(IntegrityError, "key-file-damaged"):
+        TakingPart.decode(bytearray(b"\x00\x00\x00\x00" + one))
 
 
 def test_the_bytes_are_pinned_because_stored_files_depend_on_them() -> None:

@@ -6,7 +6,7 @@ import pytest
 from ledger_vectors import refused
 
 from retention.policy_reader import read_policy
-from retention.roles import Role
+from retention.roles import Role, StationKind
 from vault.errors import RefusedError
 from vault.people.actor import VAULT, Actor
 from vault.people.authority import MAY, Act, require
@@ -17,7 +17,7 @@ HERE = POLICY.contract
 DEPOSIT, READ, SEARCH = Act.DEPOSIT, Act.READ, Act.SEARCH
 EXPECTED: dict[Role, set[Act]] = {
     Role.SCAN_OPERATOR: {DEPOSIT, READ, SEARCH},
-    Role.OPERATIONS_MANAGER: {DEPOSIT, READ, SEARCH, Act.GRANT_ROLE},
+    Role.OPERATIONS_MANAGER: {DEPOSIT, READ, SEARCH, Act.GRANT_ROLE, Act.ENROL_STATION},
     Role.DEPUTY_OPERATIONS_MANAGER: {DEPOSIT, READ, SEARCH},
     Role.SITE_LEADER: {DEPOSIT, READ, SEARCH},
     Role.WORKER: {DEPOSIT},
@@ -25,7 +25,7 @@ EXPECTED: dict[Role, set[Act]] = {
     Role.SECURITY_OFFICER: {READ, SEARCH, Act.CHECK_FIXITY},
     Role.PRIVACY_MANAGER: {READ, SEARCH, Act.CHECK_FIXITY},
     Role.CITY_AUDITOR: {READ, SEARCH},
-    Role.VAULT_ADMIN: {Act.CHECK_FIXITY, Act.GRANT_ROLE, Act.BACK_UP, Act.RECOVER},
+    Role.VAULT_ADMIN: {Act.CHECK_FIXITY, Act.GRANT_ROLE, Act.ENROL_STATION, Act.BACK_UP, Act.RECOVER},
 }
 _DOCUMENTS = ("application_form", "issuance_receipt", "case_document_set", "identity_document_copy")
 _OFFICIALS = frozenset({Role.OPERATIONS_MANAGER, Role.SECURITY_OFFICER, Role.CITY_AUDITOR})
@@ -39,6 +39,11 @@ MAY_DEPOSIT: dict[str, frozenset[Role]] = {
     **dict.fromkeys(("call_recording", "surveillance_video"), frozenset({Role.OPERATIONS_MANAGER})),
     **dict.fromkeys(("roster", "confidentiality_pledge"), frozenset({Role.OPERATIONS_MANAGER, Role.SITE_LEADER})),
     "audit_trail": frozenset(),  # its depositor, the administrator, may deposit nothing: the vault alone writes it
+}
+STATIONS_MAY_DEPOSIT = {
+    **dict.fromkeys(_DOCUMENTS, frozenset({StationKind.COUNTER, StationKind.SCANNER})),
+    "call_recording": frozenset({StationKind.EXCHANGE}),
+    "surveillance_video": frozenset({StationKind.RECORDER}),
 }
 
 
@@ -71,6 +76,16 @@ def test_each_role_may_do_exactly_what_is_written_for_each_class(role: Role, cla
     if role in MAY_DEPOSIT[class_id]:
         expected.add(DEPOSIT)
     assert {act for act in (DEPOSIT, READ, SEARCH) if is_allowed(actor(role), act, class_id)} == expected
+
+
+@pytest.mark.parametrize("act", Act)
+@pytest.mark.parametrize("kind", StationKind)
+def test_a_station_deposits_what_its_kind_may_and_does_nothing_else(kind: StationKind, act: Act) -> None:
+    station = Actor("station:one", ((HERE, kind.value),))
+    for class_id in POLICY.classes:
+        expected = act is DEPOSIT and kind in STATIONS_MAY_DEPOSIT.get(class_id, frozenset())
+        assert is_allowed(station, act, class_id) == expected
+    assert is_allowed(station, act) == (act is DEPOSIT)
 
 
 def test_an_administrator_has_no_access_to_content() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from vault.cli.host import care, founding, keys, showing, taking
+from vault.cli.host import care, founding, keys, showing, stations, taking
 from vault.cli.host.call import Call, Fields, Item, Request, Tell
 from vault.errors import RefusedError
 from vault.records.vault import Vault
@@ -15,6 +15,10 @@ VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
     {
         "contract-open": founding.open_contract,
         "person-add": founding.add_person,
+        "station-enrol": stations.enrol,
+        "station-renew": stations.renew,
+        "station-revoke": stations.revoke,
+        "station-list": stations.enrolled,
         "unseal": keys.unseal,
         "seal": keys.seal,
         "deposit": taking.deposit,

@@ -7,10 +7,13 @@ from vault.storage.tables.ledgers import CheckpointRow, EventPartRow, EventRow, 
 from vault.storage.tables.operations import ScrubRow
 from vault.storage.tables.people import GrantRow, PersonRow
 from vault.storage.tables.records import IndexTokenRow, ObjectRow, RecordRow
+from vault.storage.tables.stations import AuthorityRow, CertificateRow, StationRow
 
 __all__ = [
+    "AuthorityRow",
     "Base",
     "BucketRow",
+    "CertificateRow",
     "CheckpointRow",
     "ContractRow",
     "EnvelopeRow",
@@ -23,5 +26,6 @@ __all__ = [
     "PersonRow",
     "RecordRow",
     "ScrubRow",
+    "StationRow",
     "TileRow",
 ]

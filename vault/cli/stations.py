@@ -1,0 +1,109 @@
+"""`kura station enrol`, `renew`, `revoke` and `list`: the machines that write to the vault."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vault.cli.face import Answer, Face, command
+from vault.cli.options import As, Contract, PassphraseFile, perform, read_text
+from vault.errors import UnavailableError
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The station's name. 送信端末の名前")]
+Csr = Annotated[Path, typer.Option("--csr", help="Its certificate signing request, PEM. 証明書署名要求（PEM）")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Folder for the certificates. 証明書の出力先フォルダー")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    station = typer.Typer(help="Stations: machines that write. 送信端末")
+    command(station, "enrol")(enrol)
+    command(station, "renew")(renew)
+    command(station, "revoke")(revoke)
+    command(station, "list")(list_stations)
+    app.add_typer(station, name="station")
+
+
+def enrol(
+    face: Face,
+    *,
+    name: Name,
+    kind: Annotated[str, typer.Option("--kind", help="counter, scanner, recorder, exchange. 種類")],
+    csr: Csr,
+    output: Output,
+    contract: Contract = None,
+    actor: As = None,
+    passphrase_file: PassphraseFile = None,
+) -> Answer:
+    """送信端末を登録し、証明書を発行します。Take a station in and certify its key, which stays on the station."""
+    arguments = {"station": name, "kind": kind, "request": read_text(csr), "contract": contract}
+    result = perform(face, "station-enrol", arguments, person=actor, passphrase_file=passphrase_file)
+    _write(output, result)
+    face.say(f"{name} is enrolled as {kind}.", f"送信端末 {name} を {kind} として登録しました。")
+    return Answer(result)
+
+
+def renew(
+    face: Face,
+    *,
+    name: Name,
+    csr: Csr,
+    output: Output,
+    contract: Contract = None,
+    actor: As = None,
+    passphrase_file: PassphraseFile = None,
+) -> Answer:
+    """証明書を更新します。Certify a station's key again; the certificate it has stays good until its end."""
+    arguments = {"station": name, "request": read_text(csr), "contract": contract}
+    result = perform(face, "station-renew", arguments, person=actor, passphrase_file=passphrase_file)
+    _write(output, result)
+    face.say(f"{name} has a new certificate.", f"送信端末 {name} の証明書を更新しました。")
+    return Answer(result)
+
+
+def revoke(
+    face: Face,
+    *,
+    name: Name,
+    fingerprint: Annotated[
+        str | None, typer.Option("--fingerprint", help="Only this certificate. この証明書だけを失効")
+    ] = None,
+    contract: Contract = None,
+    actor: As = None,
+    passphrase_file: PassphraseFile = None,
+) -> Answer:
+    """証明書を失効させます（直ちに有効）。Revoke a station's certificates, from its next request on."""
+    arguments = {"station": name, "fingerprint": fingerprint, "contract": contract}
+    result = perform(face, "station-revoke", arguments, person=actor, passphrase_file=passphrase_file)
+    count = len(result["revoked"])
+    face.say(f"{name}: {count} certificates revoked.", f"送信端末 {name} の証明書{count}件を失効させました。")
+    return Answer(result)
+
+
+def list_stations(
+    face: Face, *, contract: Contract = None, actor: As = None, passphrase_file: PassphraseFile = None
+) -> Answer:
+    """送信端末の一覧を表示します。List the stations and their certificates."""
+    result = perform(face, "station-list", {"contract": contract}, person=actor, passphrase_file=passphrase_file)
+    for station in result["stations"]:
+        face.say(f"{station['station']} ({station['kind']})", f"{station['station']}（{station['kind']}）")
+        for certificate in station["certificates"]:
+            face.say(*_certificate(certificate))
+    return Answer(result)
+
+
+def _certificate(certificate: dict[str, Any]) -> tuple[str, str]:
+    shown, until, revoked = (certificate[name] for name in ("fingerprint", "valid_until", "revoked_at"))
+    if revoked is not None:
+        return f"  {shown}  revoked {revoked}", f"  {shown}  失効 {revoked}"
+    return f"  {shown}  good until {until}", f"  {shown}  有効期限 {until}"
+
+
+def _write(folder: Path, result: dict[str, Any]) -> None:
+    """Write what the station needs: its certificate, and the authority's, which vouches for the vault."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{result['station']}.crt").write_text(result["certificate"], "ascii")
+        (folder / "vault-authority.crt").write_text(result["authority"], "ascii")
+    except OSError as error:
+        raise UnavailableError("output-failed", reason=type(error).__name__) from error
