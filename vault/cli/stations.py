@@ -87,9 +87,20 @@ def list_stations(
     result = perform(face, "station-list", {"contract": contract}, person=actor, passphrase_file=passphrase_file)
     for station in result["stations"]:
         face.say(f"{station['station']} ({station['kind']})", f"{station['station']}（{station['kind']}）")
+        face.say(*_numbers(station["newest"], station["missing"]))
         for certificate in station["certificates"]:
             face.say(*_certificate(certificate))
     return Answer(result)
+
+
+def _numbers(newest: int, missing: list[list[int]]) -> tuple[str, str]:
+    """Say how far the station has come, and what never arrived."""
+    if not missing:
+        return f"  numbers 1 to {newest}, none missing" if newest else "  nothing numbered yet", (
+            f"  番号 1～{newest}、欠番なし" if newest else "  番号付きの登録はまだありません"
+        )
+    gaps = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in missing)
+    return f"  numbers to {newest}; never arrived: {gaps}", f"  番号 {newest} まで。未着：{gaps}"
 
 
 def _certificate(certificate: dict[str, Any]) -> tuple[str, str]:

@@ -10,11 +10,11 @@ from vault.ledger.event import Event, EventKind
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A person by staff number, acting on the vault's own host, or the vault itself.
+    """A person by staff number, acting on the vault's own host, a station, or the vault itself.
 
     Attributes:
-        name: "person:<number>", "host" or "vault", as ledger entries write it.
-        roles: the roles held, by contract.
+        name: "person:<number>", "station:<name>", "host" or "vault", as ledger entries write it.
+        roles: the roles held, by contract; a station's kind in its one contract.
         user_id: the operating system's user, where the act came through the owner's socket or command line.
     """
 
@@ -30,6 +30,9 @@ class Actor:
         """Say in an event that this actor did something."""
         return Event(kind, at, self.name, body, self.user_id)
 
+
+STATION = "station:"
+"""What the names of stations begin with."""
 
 HOST = "host"
 """Who acts on the vault's own host and named no person: a custodian with the secret, or the owner's user."""

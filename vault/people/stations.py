@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from retention.roles import StationKind
 from vault.errors import ConflictError, NotFoundError, RefusedError
-from vault.people.actor import Actor
+from vault.people.actor import STATION, Actor
 from vault.storage.statement import Statement
 from vault.storage.tables import CertificateRow, StationRow
 
@@ -55,7 +55,7 @@ class Station:
 
     def actor(self) -> Actor:
         """Give it as one who acts."""
-        return Actor(f"station:{self.name}", ((self.contract_id, self.kind.value),))
+        return Actor(STATION + self.name, ((self.contract_id, self.kind.value),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,20 @@ Order of writes, and what a crash after each step leaves:
 """
 
 from collections.abc import Iterable, Sequence
+from enum import Enum, auto
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
-from vault.errors import KuraError
+from vault.errors import ConflictError, KuraError
 from vault.ledger.sequencer import OUTCOME_UNKNOWN, Appended
 from vault.ledger.transaction import Transaction
-from vault.people.actor import Actor
+from vault.people.actor import STATION, Actor
 from vault.records.buckets import Buckets, store_envelope
 from vault.records.content import drop
 from vault.records.deposit_rows import DepositRows, rows_of
 from vault.records.deposited import Deposited, Repeats
 from vault.records.ground import Ground
+from vault.records.numbering import KNOWN_NUMBER
 from vault.records.prepare import KNOWN_ID, Prepared, Preparer
 from vault.records.request import DepositRequest
 from vault.records.source import Source
@@ -75,8 +77,15 @@ class Deposits:
             return [error for _ in prepared]
         outcomes: list[Deposited | KuraError] = []
         appended = iter(done.appended)
-        for item, is_written in zip(prepared, done.value, strict=True):
-            outcomes.append(self._deposited(item, next(appended)) if is_written else self._was_first(item))
+        for item, fate in zip(prepared, done.value, strict=True):
+            match fate:
+                case _Fate.WRITTEN:
+                    outcomes.append(self._deposited(item, next(appended)))
+                case _Fate.THERE_BEFORE:
+                    outcomes.append(self._was_first(item))
+                case _Fate.NUMBER_TAKEN:
+                    self.discard([item])
+                    outcomes.append(ConflictError("sequence-taken", sequence=item.request.sequence))
         return outcomes
 
     def discard(self, prepared: Iterable[Prepared]) -> None:
@@ -100,24 +109,44 @@ class Deposits:
             return error
 
 
-def _write(transaction: Transaction, rows: Sequence[DepositRows]) -> list[bool]:
-    """Write what is not here yet; say of each whether it was."""
+class _Fate(Enum):
+    """What became of a deposit in its transaction."""
+
+    WRITTEN = auto()
+    THERE_BEFORE = auto()
+    NUMBER_TAKEN = auto()
+
+
+def _write(transaction: Transaction, rows: Sequence[DepositRows]) -> list[_Fate]:
+    """Write what is not here yet; say what became of each."""
     connection = transaction.connection
-    taken: set[str] = set()
-    stored_envelopes: set[str] = set()
+    seen: set[object] = set()  # ids and numbers of this commit, and envelopes that it stored
+    fates: list[_Fate] = []
     new: list[DepositRows] = []
-    written: list[bool] = []
     for row in rows:
-        record_id = row.record["id"]
-        written.append(record_id not in taken and KNOWN_ID.first(connection, {"record_id": record_id}) is None)
-        if written[-1]:
-            taken.add(record_id)
-            new.append(row)
-            if row.envelope.id not in stored_envelopes:
-                stored_envelopes.add(row.envelope.id)
-                store_envelope(transaction, row.bucket, row.envelope, row.sealed_envelope)
+        fates.append(_fate(connection, row, seen))
+        if fates[-1] is not _Fate.WRITTEN:
+            continue
+        new.append(row)
+        if row.envelope.id not in seen:
+            seen.add(row.envelope.id)
+            store_envelope(transaction, row.bucket, row.envelope, row.sealed_envelope)
     places = ({"entry_index": transaction.append_entry(row.record["ledger_id"], row.entry)} for row in new)
     _ADD_RECORD.run_many(connection, [{**row.record, **place} for row, place in zip(new, places, strict=True)])
     _ADD_OBJECT.run_many(connection, [row.stored for row in new])
     _ADD_TOKEN.run_many(connection, [row.token for row in new if row.token is not None])
-    return written
+    return fates
+
+
+def _fate(connection: Connection, row: DepositRows, seen: set[object]) -> _Fate:
+    """Look one record up, among those stored and those of this commit."""
+    record_id, station, sequence = (row.record[name] for name in ("id", "station", "sequence"))
+    if record_id in seen or KNOWN_ID.first(connection, {"record_id": record_id}) is not None:
+        return _Fate.THERE_BEFORE
+    if sequence is not None and station.startswith(STATION):
+        number = {"station": station, "sequence": sequence}
+        if (station, sequence) in seen or KNOWN_NUMBER.first(connection, number) is not None:
+            return _Fate.NUMBER_TAKEN
+        seen.add((station, sequence))
+    seen.add(record_id)
+    return _Fate.WRITTEN

@@ -30,6 +30,7 @@ from vault.people.certificates import (
 )
 from vault.people.stations import IssuedCertificate, Station
 from vault.records.ground import Ground
+from vault.records.numbering import Numbers, numbers_from
 from vault.storage.tables import AuthorityRow
 
 _SERIAL_BYTES = 20
@@ -37,10 +38,11 @@ _SERIAL_BYTES = 20
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A station and its certificates, oldest first."""
+    """A station, its certificates, oldest first, and what arrived of its numbers."""
 
     station: Station
     certificates: Sequence[IssuedCertificate]
+    numbers: Numbers
 
 
 class Enrolment:
@@ -123,7 +125,11 @@ class Enrolment:
         require(actor, Act.ENROL_STATION, contract_id)
         with self._ground.engine.connect() as connection:
             return [
-                Enrolled(station, stations.certificates_of(connection, station.name))
+                Enrolled(
+                    station,
+                    stations.certificates_of(connection, station.name),
+                    numbers_from(connection, station.name),
+                )
                 for station in stations.stations_of(connection, contract_id)
             ]
 

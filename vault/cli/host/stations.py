@@ -43,6 +43,8 @@ def enrolled(call: Call) -> dict[str, Any]:
                 "station": one.station.name,
                 "kind": one.station.kind.value,
                 "certificates": [_certificate(certificate) for certificate in one.certificates],
+                "newest": one.numbers.newest,
+                "missing": [list(gap) for gap in one.numbers.missing],
             }
             for one in call.vault.enrolment.enrolled(call.person(), contract_id)
         ],

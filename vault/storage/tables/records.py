@@ -2,10 +2,21 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from vault.storage.tables.base import Base, Instant
+
+_NUMBERED = text("sequence IS NOT NULL AND station LIKE 'station:%'")
 
 
 class RecordRow(Base):
@@ -25,6 +36,10 @@ class RecordRow(Base):
         CheckConstraint("started_at < ended_at", name="times"),
         Index("ix_records_class", "contract_id", "class_id", "ended_at", "id"),
         Index("ix_records_bucket", "bucket_id"),
+        # A station numbers what it sends. (People's imports may carry the numbers of other systems.)
+        Index(
+            "uq_records_number", "station", "sequence", unique=True, sqlite_where=_NUMBERED, postgresql_where=_NUMBERED
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)  # UUIDv7, chosen by the depositor

@@ -39,3 +39,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("fingerprint", name="pk_certificates"),
     )
     op.create_index("ix_certificates_station_name", "certificates", ["station_name"], unique=False)
+    numbered = sa.text("sequence IS NOT NULL AND station LIKE 'station:%'")
+    op.create_index(
+        "uq_records_number",
+        "records",
+        ["station", "sequence"],
+        unique=True,
+        sqlite_where=numbered,
+        postgresql_where=numbered,
+    )
