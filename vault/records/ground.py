@@ -14,6 +14,7 @@ from vault.ledger.log import Log
 from vault.ledger.sequencer import Sequencer
 from vault.records.intake.pdf_pool import PdfPool
 from vault.storage.objects import ObjectStore
+from vault.storage.ready import ReadyConnections
 
 Clock = Callable[[], datetime]
 """Gives the present instant, aware, in UTC."""
@@ -43,6 +44,11 @@ class Ground:
     contracts: dict[str, Contract] = field(default_factory=dict)
     operator_ledger_id: str = "operator"
     bucket_lock: threading.Lock = field(default_factory=threading.Lock)
+    ready: ReadyConnections = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep connections ready for single queries."""
+        self.ready = ReadyConnections(self.engine)
 
     def contract(self, contract_id: str) -> Contract:
         """Give a contract.

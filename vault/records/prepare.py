@@ -25,7 +25,6 @@ from vault.records.source import Source
 from vault.sealing.associated_data import object_associated_data
 from vault.sealing.bucket import BucketId
 from vault.sealing.index_token import SUBJECT_KEY, index_token
-from vault.storage.ready import ReadyConnections
 from vault.storage.statement import Statement
 from vault.storage.tables import BucketRow, RecordRow
 
@@ -78,7 +77,6 @@ class Preparer:
     def __init__(self, ground: Ground, buckets: Buckets, repeats: Repeats) -> None:
         """Prepare for this vault."""
         self._ground, self._buckets, self._repeats = ground, buckets, repeats
-        self._connections = ReadyConnections(ground.engine)
 
     def begin_many(
         self, actor: Actor, contract_id: str, items: Sequence[tuple[DepositRequest, OpenSource]]
@@ -91,7 +89,7 @@ class Preparer:
             NotFoundError: there is no such contract.
         """
         contract = self._ground.contract(contract_id)
-        known = self._connections.run(lambda connection: _known(connection, [request.id for request, _ in items]))
+        known = self._ground.ready.run(lambda connection: _known(connection, [request.id for request, _ in items]))
         contents = ContentBatch(self._ground.stores, self._ground.pdf_pool)
         try:
             return Preparation([self._begin(actor, contract, *item, known, contents) for item in items], contents)

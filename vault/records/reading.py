@@ -28,7 +28,6 @@ from vault.sealing.layout import HEADER_BYTES, OBJECT_LAYOUT
 from vault.sealing.stream import SegmentOpener
 from vault.storage.aligned import aligned_buffer
 from vault.storage.objects import ObjectReader, ObjectStore
-from vault.storage.ready import ReadyConnections
 
 _RECORDS_PER_EVENT = 1000  # 39 bytes each; an entry holds 65,535
 _BUFFERS = threading.local()
@@ -116,7 +115,6 @@ class Readings:
         """Read from this vault."""
         self._ground = ground
         self._buckets = buckets
-        self._connections = ReadyConnections(ground.engine)
 
     def read(self, actor: Actor, contract_id: str, record_id: str, purpose: Purpose) -> Reading:
         """Log the reading of one record, then give it.
@@ -134,7 +132,7 @@ class Readings:
         if self._ground.keys.is_sealed:
             raise SealedError("vault-sealed")
         contract = self._ground.contract(contract_id)
-        records, opener = self._connections.run(lambda connection: self._records(connection, record_ids))
+        records, opener = self._ground.ready.run(lambda connection: self._records(connection, record_ids))
         found = [records.get(record_id) for record_id in record_ids]
         for record in found:
             self._allow(actor, contract, record, purpose)

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.utils import Buffer
 
 from vault.errors import IntegrityError
-from vault.sealing.layout import HEADER_BYTES, MAX_SEGMENTS, OBJECT_LAYOUT, TAG_BYTES, StreamLayout
+from vault.sealing.layout import HEADER_BYTES, MAX_SEGMENTS, TAG_BYTES, StreamLayout
 
 KEY_BYTES = 32
 SALT_BYTES = 32
@@ -138,14 +138,6 @@ class SegmentOpener:
             target[:] = bytes(size)
             raise IntegrityError("object-altered", segment=index) from error
 
-    def open(self, index: int, sealed: Buffer) -> bytes:
-        """Open segment `index` and give its plaintext; otherwise as `open_into`."""
-        self._checked_size(index, sealed)
-        try:
-            return self._cipher.decrypt(self._nonce(index), sealed, None)
-        except InvalidTag as error:
-            raise IntegrityError("object-altered", segment=index) from error
-
     def _checked_size(self, index: int, sealed: Buffer) -> int:
         _require(0 <= index < self.segment_count, "no such segment")
         _, length = self._layout.segment_span(index, self._sealed_length)
@@ -155,38 +147,6 @@ class SegmentOpener:
 
     def _nonce(self, index: int) -> bytes:
         return _nonce(self._nonce_prefix, index, last=index == self.segment_count - 1)
-
-
-def seal_bytes(key: Buffer, associated_data: bytes, plaintext: bytes, *, salt: bytes, nonce_prefix: bytes) -> bytes:
-    """Seal a small plaintext in one go, in segments of 1 MiB, and give the whole sealed stream.
-
-    Arguments as for `SegmentSealer`.
-    """
-    layout = OBJECT_LAYOUT
-    sealer = SegmentSealer(key, associated_data, salt, nonce_prefix, layout)
-    sealed = bytearray(layout.sealed_length(len(plaintext)))
-    sealed[:HEADER_BYTES] = sealer.header
-    count = layout.segment_count(len(sealed))
-    for index in range(count):
-        start = layout.plain_offset(index)
-        offset, length = layout.segment_span(index, len(sealed))
-        part = memoryview(plaintext)[start : start + layout.capacity(index)]
-        sealer.seal_into(index, part, last=index == count - 1, out=memoryview(sealed)[offset : offset + length])
-    return bytes(sealed)
-
-
-def open_bytes(key: Buffer, associated_data: bytes, sealed: bytes) -> bytes:
-    """Open a whole small sealed stream with segments of 1 MiB in one go and give its plaintext.
-
-    Raises:
-        IntegrityError: it is not what was sealed, or not under this key and associated data.
-    """
-    layout = OBJECT_LAYOUT
-    opener = SegmentOpener(key, associated_data, sealed[:HEADER_BYTES], len(sealed), layout)
-    spans = (layout.segment_span(index, len(sealed)) for index in range(opener.segment_count))
-    return b"".join(
-        opener.open(index, memoryview(sealed)[offset : offset + length]) for index, (offset, length) in enumerate(spans)
-    )
 
 
 def _stream_cipher(key: Buffer, associated_data: bytes, salt: bytes) -> AESGCM:

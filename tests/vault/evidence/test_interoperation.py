@@ -9,6 +9,7 @@ import pymerkle
 import pytest
 import tink
 from full_vault import FullVault, make_full_vault
+from segments import open_segment
 from sqlalchemy import select
 from tink_streams import tink_primitive
 from vaults import CONTRACT, custodian
@@ -69,8 +70,9 @@ def test_tink_opens_no_object_under_another_records_associated_data(vault: Vault
 def test_our_reader_refuses_trailing_bytes(vault: Vault) -> None:
     path, data_key, bound_to, _ = export(vault)[0]
     sealed = path.read_bytes() + b"\0"
+    opener = SegmentOpener(data_key, bound_to, sealed[:40], len(sealed), OBJECT_LAYOUT)
     with pytest.raises(IntegrityError):
-        SegmentOpener(data_key, bound_to, sealed[:40], len(sealed), OBJECT_LAYOUT).open(0, sealed[40:])
+        open_segment(opener, 0, sealed[40:])
 
 
 def test_an_independent_merkle_tree_gives_the_root_of_every_checkpoint(vault: Vault) -> None:
