@@ -36,6 +36,7 @@ def open_database(path: Path, *, read_only: bool = False) -> Engine:
 
 def create_database(path: Path) -> Engine:
     """Make an empty database with the newest schema."""
+    path.touch(mode=0o600)
     engine = _engine(path, read_only=False)
     migrate(engine)
     return engine
@@ -75,7 +76,8 @@ def _schema_unknown(stored: Sequence[str]) -> IntegrityError:
 
 
 def _engine(path: Path, *, read_only: bool) -> Engine:
-    mode = "ro" if read_only else "rwc"
+    # Never made by opening: a file that is away for a moment must not be taken for an empty database.
+    mode = "ro" if read_only else "rw"
     engine = create_engine(
         # Quoted: a folder's name may hold what would else be the URI's own.
         URL.create("sqlite+pysqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"}),

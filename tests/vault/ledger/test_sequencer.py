@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from ledger_vectors import refused
 from ledgers import LEDGER, LedgerBench, event
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from vault.errors import IntegrityError, KuraError, RefusedError, UnavailableError
 from vault.ledger.event import decode_entry
 from vault.ledger.sequencer import Done
 from vault.ledger.transaction import Transaction
-from vault.storage.tables import CheckpointRow, EventRow, LedgerRow, PersonRow
+from vault.storage.tables import CheckpointRow, EventPartRow, EventRow, LedgerRow, PersonRow
 
 Change = Callable[[Transaction], object]
 
@@ -342,3 +342,56 @@ def test_a_change_may_append_nothing(bench: LedgerBench) -> None:
     assert (persons(bench), commits(bench)) == (["1"], [])
     with bench.engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(EventRow)) == 0
+
+
+def test_a_commit_whose_outcome_nobody_can_tell_stops_everything(bench: LedgerBench) -> None:
+    """The commit fails, and the database file is away when it is asked what became of it."""
+    bench.append(0)
+    away = bench.database.with_name("away.db")
+
+    def change(transaction: Transaction) -> None:
+        transaction.append(LEDGER, event(1))
+        transaction.connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # what is wrong is found at the commit
+        no_such_entry = {"ledger_id": LEDGER, "entry_index": 99, "envelope_id": "e", "sealed": b""}
+        transaction.connection.execute(insert(EventPartRow), [no_such_entry])
+        bench.engine.dispose()  # whoever asks afterwards needs a new connection
+        bench.database.rename(away)
+
+    with refused(UnavailableError, "commit-unknown"):
+        bench.sequencer.run(change)
+    for _ in range(2):
+        with refused(UnavailableError, "commit-unknown"):
+            submit(bench, 2).result()
+    away.rename(bench.database)
+    bench.restart()
+    assert numbers(bench) == [0]
+    assert submit(bench, 3).result().value == 1
+
+
+def test_a_head_that_something_else_moved_is_not_built_upon(bench: LedgerBench) -> None:
+    bench.append(0)
+    with bench.engine.begin() as connection:
+        connection.execute(update(LedgerRow).values(size=7))
+    with refused(IntegrityError, "ledger-moved"):
+        submit(bench, 1).result()
+    assert (numbers(bench), persons(bench)) == ([0], [])
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_change_that_fails_alone_or_beside_others_is_told_the_same(bench: LedgerBench, *, is_alone: bool) -> None:
+    def change(transaction: Transaction) -> None:
+        add_person(transaction, 1)
+        transaction.append(LEDGER, event(1))
+        raise RefusedError("vault-sealed")
+
+    if is_alone:
+        answers = [bench.sequencer.submit(change)]
+        answers[0].exception()
+    else:
+        with held(bench):
+            answers = [bench.sequencer.submit(change) for _ in range(2)]
+    for answer in answers:
+        with refused(RefusedError, "vault-sealed"):
+            answer.result()
+    assert (numbers(bench), persons(bench), bench.sequencer.halted) == ([], [], None)
+    assert submit(bench, 2).result().value == 0

@@ -134,6 +134,17 @@ def test_a_missing_database_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_database_whose_file_is_away_is_not_made_anew(filled: Engine, tmp_path: Path) -> None:
+    filled.dispose()
+    (tmp_path / "kura.db").rename(tmp_path / "away.db")
+    with pytest.raises(OperationalError), filled.connect() as connection:
+        connection.scalar(select(RecordRow.id))
+    assert not (tmp_path / "kura.db").exists()
+    (tmp_path / "away.db").rename(tmp_path / "kura.db")
+    with filled.connect() as connection:
+        assert connection.scalar(select(RecordRow.id)) == "record"
+
+
 def test_a_commit_is_on_the_disk(engine: Engine) -> None:
     with engine.connect() as connection:
         names = ("journal_mode", "synchronous", "foreign_keys")
