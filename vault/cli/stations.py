@@ -76,7 +76,7 @@ def revoke(
     arguments = {"station": name, "fingerprint": fingerprint, "contract": contract}
     result = perform(face, "station-revoke", arguments, person=actor, passphrase_file=passphrase_file)
     count = len(result["revoked"])
-    face.say(f"{name}: {count} certificates revoked.", f"送信端末 {name} の証明書{count}件を失効させました。")
+    face.say(f"{name}: certificates revoked: {count}.", f"送信端末 {name} の証明書{count}件を失効させました。")
     return Answer(result)
 
 
