@@ -20,6 +20,7 @@ from vault.records.intake.pdf_batch import PdfCheck
 from vault.records.vault import Vault
 from vault.sealing.envelope import Envelope
 from vault.sealing.stream import SegmentSealer
+from vault.storage.statement import Statement
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,6 +84,7 @@ def watch_vault(stopwatch: Stopwatch, vault: Vault) -> None:
     stopwatch.patch("fsync", os, "fsync", "fdatasync")
     stopwatch.patch("files", os, "open", "write", "pwrite", "rename", "close")
     stopwatch.patch("database", vault.ground.engine.dialect, "do_execute", "do_executemany", "do_commit", "do_rollback")
+    stopwatch.patch("database", Statement, "run", "run_many", "rows")
     stopwatch.patch("crypto", SegmentSealer, "__init__", "seal_into")
     stopwatch.patch("crypto", Envelope, "seal", "wrap")
     stopwatch.patch("crypto", metadata, "seal_small")

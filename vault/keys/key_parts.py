@@ -27,11 +27,13 @@ class TakingPart:
         """Give both lists, each a uint32 count and then its entries in order of id, big endian.
 
         A signing key is id (16 bytes), seed (32 bytes); a certificate key is id (16 bytes), private value (32 bytes).
+        Where there is no certificate key its list is absent, as in files from before there were any.
         """
         encoded = _count(self.signing_keys)
         for key_id in sorted(self.signing_keys):
             encoded += bytes.fromhex(key_id) + self.signing_keys[key_id].private_bytes_raw()
-        encoded += _count(self.certificate_keys)
+        if self.certificate_keys:
+            encoded += _count(self.certificate_keys)
         for key_id in sorted(self.certificate_keys):
             value = self.certificate_keys[key_id].private_numbers().private_value
             encoded += bytes.fromhex(key_id) + value.to_bytes(KEY_BYTES, "big")
@@ -45,7 +47,7 @@ class TakingPart:
             IntegrityError: `key-file-damaged`.
         """
         seeds, middle = _entries(data, 0, KEY_BYTES)
-        values, end = _entries(data, middle, KEY_BYTES)
+        values, end = _entries(data, middle, KEY_BYTES) if middle < len(data) else ([], middle)
         _expect_end(data, end)
         try:
             certificate_keys = {

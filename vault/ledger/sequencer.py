@@ -1,7 +1,8 @@
 """The sequencer: runs changes in shared transactions, appends their events, and answers when all is durable.
 
 Order of writes, and what a crash after each step leaves:
-1. one transaction: each change in a savepoint, then entries, tiles, heads, signed checkpoints – nothing is kept;
+1. one transaction: the changes, each in a savepoint where there are several, then entries, tiles, heads, signed
+   checkpoints – nothing is kept;
 2. commit – the change is whole and durable, but nobody was told; a retry finds it;
 3. the guard holds the new checkpoint outside the database – likewise;
 4. the answer.
@@ -80,7 +81,9 @@ class Sequencer:
         ]
 
     def start(self) -> None:
-        """Begin to take changes."""
+        """Begin to take changes; what keeps the database from being opened is raised here."""
+        # One connection for all: to take one from the pool and give it back costs as much as a small change.
+        self._connection = self._engine.connect()
         for thread in self._threads:
             thread.start()
 
@@ -125,8 +128,7 @@ class Sequencer:
         return self.submit(change).result()
 
     def _sequence(self) -> None:
-        # One connection for all: to take one from the pool and give it back costs as much as a small change.
-        with self._engine.connect() as connection:
+        with self._connection as connection:
             expected, is_last = 1, False
             while not is_last:
                 batch, is_last = self._gather(expected)

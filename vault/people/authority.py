@@ -31,7 +31,7 @@ class Act(StrEnum):
 
 _CONTENT: Final = frozenset({Act.DEPOSIT, Act.READ, Act.SEARCH})
 
-MAY: Final[Mapping[Role | StationKind, frozenset[Act]]] = MappingProxyType(
+MAY: Final[Mapping[str, frozenset[Act]]] = MappingProxyType(
     {
         Role.SCAN_OPERATOR: _CONTENT,
         Role.OPERATIONS_MANAGER: _CONTENT | {Act.GRANT_ROLE, Act.ENROL_STATION},
@@ -79,5 +79,4 @@ def require(actor: Actor, act: Act, contract_id: str, record_class: RecordClass 
 @lru_cache(maxsize=1024)
 def _able(actor: Actor, act: Act, contract_id: str) -> frozenset[str]:
     """The roles of an actor that allow an act. A pure function of its values: what is kept cannot become wrong."""
-    may = {role.value: acts for role, acts in MAY.items()}
-    return frozenset(role for role in actor.roles_in(contract_id) if act in may.get(role, frozenset()))
+    return frozenset(role for role in actor.roles_in(contract_id) if act in MAY.get(role, frozenset()))

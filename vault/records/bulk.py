@@ -85,7 +85,7 @@ class _Run:
         self.failure: Exception | None = None
         self._deposits, self._actor, self._contract_id = deposits, actor, contract_id
         self._drawn: queue.SimpleQueue[_Drawn | None] = queue.SimpleQueue()  # None: the items have ended
-        self._sealed: queue.SimpleQueue[tuple[list[int], Preparation] | None] = queue.SimpleQueue()  # None: one ended
+        self._sealed: queue.SimpleQueue[tuple[list[int], Preparation] | None] = queue.SimpleQueue()  # None likewise
         self._sealing, self._lock = workers, threading.Lock()
         self._ready: queue.SimpleQueue[list[_Ready] | None] = queue.SimpleQueue()  # None likewise
         self._room = threading.Semaphore(_OUTSTANDING)
@@ -111,19 +111,22 @@ class _Run:
     def seal(self) -> None:
         """Seal what is drawn, as much together as is there, until the items have ended."""
         while drawn := self._take():
-            positions = [position for position, _ in drawn]
             try:
-                items = [item for _, item in drawn]
-                self._sealed.put((positions, self._deposits.begin_many(self._actor, self._contract_id, items)))
+                while drawn:
+                    items = [item for _, item in drawn]
+                    preparation = self._deposits.begin_many(self._actor, self._contract_id, items)
+                    begun, drawn = drawn[: len(preparation)], drawn[len(preparation) :]
+                    self._sealed.put(([position for position, _ in begun], preparation))
             except Exception as error:  # noqa: BLE001 - a defect; raised in the thread that asks
-                self._ready.put([_Ready(position, error) for position in positions])
-        self._sealed.put(None)
+                self._ready.put([_Ready(position, error) for position, _ in drawn])
+        with self._lock:
+            self._sealing -= 1
+            if self._sealing == 0:
+                self._sealed.put(None)
 
     def keep(self) -> None:
         """Make durable what is sealed, until all sealing threads have ended."""
-        while (sealed := self._sealed.get()) is not None or self._sealing_has_gone_on():
-            if sealed is None:
-                continue
+        while (sealed := self._sealed.get()) is not None:
             positions, preparation = sealed
             results: Sequence[Prepared | Outcome | Exception]
             try:
@@ -173,12 +176,6 @@ class _Run:
                     break
                 drawn.append(one)
         return [] if self._stopped.is_set() else drawn
-
-    def _sealing_has_gone_on(self) -> bool:
-        """Note that a sealing thread has ended; say whether another one has not."""
-        with self._lock:
-            self._sealing -= 1
-            return self._sealing > 0
 
     def _gather(self, group: int) -> Iterator[tuple[int, Outcome]]:
         """Collect prepared records until a group is full, time is up or no more can come; pass answers on at once."""

@@ -87,6 +87,11 @@ class ContentBatch:
             raise
         self._streams.append(stream)
 
+    @property
+    def content_bytes(self) -> int:
+        """Bytes of all contents sealed so far."""
+        return sum(stream.content_bytes for stream in self._streams)
+
     def finish(self) -> list[SealedContent | KuraError]:
         """Make durable what was sealed, and hear what its checks say.
 
@@ -157,7 +162,7 @@ class _Stream:
         self.uploads: list[Upload] = []
         self._name, self._media_type = name, media_type
         self._sha256, self._blake3 = hashlib.sha256(), blake3()
-        self._content_bytes = self._sealed_bytes = 0
+        self.content_bytes = self._sealed_bytes = 0
         self._source, self._class, self._check = source, record_class, check
 
     def open(self, stores: Sequence[ObjectStore]) -> None:
@@ -203,7 +208,7 @@ class _Stream:
             self._name,
             self._media_type,
             self._sha256.digest(),
-            self._content_bytes,
+            self.content_bytes,
             self._sealed_bytes,
             self._blake3.digest(),
             len(self.uploads),
@@ -216,8 +221,8 @@ class _Stream:
         drop(self._name, self.uploads, stores)
 
     def _pass(self, plaintext: memoryview) -> None:
-        self._content_bytes += len(plaintext)
-        if self._content_bytes > self._class.max_bytes:
+        self.content_bytes += len(plaintext)
+        if self.content_bytes > self._class.max_bytes:
             raise RefusedError("content-too-large", record_class=self._class.id, max_bytes=self._class.max_bytes)
         self._sha256.update(plaintext)
         self._check.update(plaintext)

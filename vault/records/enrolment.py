@@ -18,7 +18,7 @@ from vault.errors import NotFoundError
 from vault.ledger.event import EventKind, format_instant
 from vault.ledger.transaction import Transaction
 from vault.people import stations
-from vault.people.actor import VAULT, Actor
+from vault.people.actor import STATION, VAULT, Actor
 from vault.people.authority import Act, require
 from vault.people.certificates import (
     Authority,
@@ -79,10 +79,10 @@ class Enrolment:
             RefusedError: the actor may not, or the request is none.
             NotFoundError: the contract has no such station.
         """
+        if actor.name != STATION + name:
+            require(actor, Act.ENROL_STATION, contract_id)
         with self._ground.engine.connect() as connection:
             station = stations.station_named(connection, name, contract_id)
-        if actor.name != station.actor().name:
-            require(actor, Act.ENROL_STATION, contract_id)
         return self._issue(actor, station, request, is_new=False)
 
     def revoke(self, actor: Actor, contract_id: str, name: str, only: str | None = None) -> list[str]:

@@ -30,6 +30,7 @@ from vault.storage.tables import BucketRow, RecordRow
 
 OpenSource = Callable[[], Source]
 
+_ENOUGH_BYTES = 32 << 20  # together: whoever sends large recordings gets a receipt for one while the next is sealed
 KNOWN_ID = Statement(select(RecordRow.id).where(RecordRow.id == bindparam("record_id")))
 
 
@@ -55,11 +56,14 @@ class Prepared(_Begun):
 
 
 class Preparation:
-    """Several records whose bytes are sealed and on their way to the disk. Finished or aborted, once, by any thread."""
+    """Several records whose bytes are sealed and on their way to the disk. Finished once, by any thread."""
 
     def __init__(self, begun: "Sequence[_Begun | Deposited | KuraError]", contents: ContentBatch) -> None:
         """Take what was begun; `contents` has those bytes, in the same order."""
         self._begun, self._contents = begun, contents
+
+    def __len__(self) -> int:
+        return len(self._begun)
 
     def finish(self) -> list[Prepared | Deposited | KuraError]:
         """Make them durable and hear their checks.
@@ -81,7 +85,7 @@ class Preparer:
     def begin_many(
         self, actor: Actor, contract_id: str, items: Sequence[tuple[DepositRequest, OpenSource]]
     ) -> "Preparation":
-        """Check and seal several records, whose `finish` makes them durable together.
+        """Check and seal the first records of several, until they are enough; `finish` makes them durable together.
 
         One that is refused stops no other. The sources are opened one after the other, and read to their ends here.
 
@@ -92,7 +96,12 @@ class Preparer:
         known = self._ground.ready.run(lambda connection: _known(connection, [request.id for request, _ in items]))
         contents = ContentBatch(self._ground.stores, self._ground.pdf_pool)
         try:
-            return Preparation([self._begin(actor, contract, *item, known, contents) for item in items], contents)
+            begun = []
+            for item in items:
+                begun.append(self._begin(actor, contract, *item, known, contents))
+                if contents.content_bytes >= _ENOUGH_BYTES:
+                    break
+            return Preparation(begun, contents)
         except BaseException:
             contents.abort()
             raise
@@ -100,8 +109,11 @@ class Preparer:
     def prepare_many(
         self, actor: Actor, contract_id: str, items: Sequence[tuple[DepositRequest, OpenSource]]
     ) -> list[Prepared | Deposited | KuraError]:
-        """Prepare several records together, as `begin_many` and `Preparation.finish` do."""
-        return self.begin_many(actor, contract_id, items).finish()
+        """Prepare several records, as `begin_many` and `Preparation.finish` do, to the last."""
+        prepared: list[Prepared | Deposited | KuraError] = []
+        while len(prepared) < len(items):
+            prepared += self.begin_many(actor, contract_id, items[len(prepared) :]).finish()
+        return prepared
 
     def _begin(
         self,

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.keywrap import (
     InvalidUnwrap,
     aes_key_unwrap_with_padding,
@@ -212,6 +214,7 @@ def test_no_key_stands_in_clear_on_the_disk(tmp_path: Path) -> None:
 def test_a_sealed_store_signs_but_opens_nothing(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     signer, (key_id,) = store.create_signing_key(), store.create_disposal_keys(1)
+    certifier = store.create_certificate_key()
     store.seal()
     store.seal()
     acts: list[Callable[[FileKeyStore], object]] = [
@@ -222,6 +225,7 @@ def test_a_sealed_store_signs_but_opens_nothing(tmp_path: Path) -> None:
         lambda s: s.disposal_key_ids(),
         lambda s: s.tombstones(),
         lambda s: s.create_signing_key(),
+        lambda s: s.create_certificate_key(),
         lambda s: s.replace_custodian(WORDS, scrypt_log2_n=4),
     ]
     for each in (store, stored(tmp_path)):
@@ -231,7 +235,9 @@ def test_a_sealed_store_signs_but_opens_nothing(tmp_path: Path) -> None:
                 act(each)
         assert each.signing_key_ids() == {signer}
         Ed25519PublicKey.from_public_bytes(each.public_key(signer)).verify(each.sign(signer, b"head"), b"head")
+        each.certificate_key(certifier).verify(each.sign_certificate(certifier, b"form"), b"form", ECDSA(SHA256()))
         each.check()
+    assert code_of(lambda: store.sign_certificate("ab" * 16, b"form")) == "certificate-key-unknown"
     assert code_of(lambda: store.sign("ab" * 16, b"head")) == "signing-key-unknown"
     assert code_of(lambda: store.public_key("ab" * 16)) == "signing-key-unknown"
 

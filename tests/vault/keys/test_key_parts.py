@@ -33,6 +33,13 @@ def test_a_taking_part_comes_back_from_its_bytes() -> None:
     assert {key_id: key.private_numbers() for key_id, key in again.certificate_keys.items()} == values
 
 
+def test_a_file_from_before_there_were_certificate_keys_reads_and_is_written_alike() -> None:
+    old = bytearray(b"\x00\x00\x00\x01" + b"\xab" * 16 + b"s" * 32)
+    part = TakingPart.decode(bytearray(old))
+    assert part.certificate_keys == {}
+    assert part.encode() == old
+
+
 @pytest.mark.parametrize("value", [0, 2**256 - 1], ids=["zero", "beyond the curve's order"])
 def test_what_is_no_private_value_is_damage(value: int) -> None:
     one = b"\x00\x00\x00\x01" + b"\xab" * 16 + value.to_bytes(32, "big")
