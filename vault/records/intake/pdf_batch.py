@@ -7,26 +7,13 @@ with that one is put to the next.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from vault.errors import RefusedError
 from vault.records.intake.content_check import ContentCheck
 from vault.records.intake.pdf_child import PdfChild
+from vault.records.intake.pdf_crew import Crew
 from vault.records.intake.pdf_memory import Document, DocumentMemory, LargeDocument, SlotDocument
 from vault.records.intake.pdf_protocol import MAX_TOGETHER, OK, SLOT_BYTES
-
-
-class Workers(Protocol):
-    """Who lends workers."""
-
-    def lend_now(self) -> PdfChild | None:
-        """Give a worker if one is idle."""
-
-    def lend(self) -> PdfChild:
-        """Wait for a worker."""
-
-    def take_back(self, child: PdfChild) -> None:
-        """Have a worker that has answered everything."""
 
 
 @dataclass(slots=True)
@@ -45,9 +32,9 @@ class _Question:
 class PdfBatch:
     """Documents put to one worker together. Used by one thread at a time."""
 
-    def __init__(self, memory: DocumentMemory, workers: Workers) -> None:
+    def __init__(self, memory: DocumentMemory, crew: Crew) -> None:
         """Begin with no document."""
-        self._memory, self._workers = memory, workers
+        self._memory, self._crew = memory, crew
         self._waiting: deque[_Question] = deque()  # whole, and not put to a worker yet
         self._asked: deque[_Question] = deque()
         self._worker: PdfChild | None = None
@@ -68,7 +55,7 @@ class PdfBatch:
             UnavailableError: no worker could be started.
         """
         if self._waiting and not self._asked:
-            worker = self._workers.lend_now()
+            worker = self._crew.lend_now()
             if worker is not None:
                 self._ask(worker)
 
@@ -80,7 +67,7 @@ class PdfBatch:
         """
         while self._waiting or self._asked:
             if not self._asked:
-                self._ask(self._workers.lend())
+                self._ask(self._crew.lend())
             self._hear()
 
     def abort(self) -> None:
@@ -158,7 +145,7 @@ class PdfBatch:
     def _give_back(self) -> None:
         worker, self._worker = self._worker, None
         if worker is not None:
-            self._workers.take_back(worker)
+            self._crew.take_back(worker)
 
 
 class PdfCheck(ContentCheck):

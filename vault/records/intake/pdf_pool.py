@@ -13,14 +13,11 @@ What is put to a worker, and what becomes of it, is known in `pdf_batch`; what a
 """
 
 import weakref
-from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from queue import Empty, SimpleQueue
 
 from vault.records.intake.pdf_batch import PdfBatch
 from vault.records.intake.pdf_child import PdfChild, WorkerLimits
+from vault.records.intake.pdf_crew import Crew
 from vault.records.intake.pdf_memory import DocumentMemory
 
 
@@ -57,48 +54,6 @@ class PdfPool:
     def close(self) -> None:
         """End the workers. Checks under way are refused or fail as unavailable; harmless to repeat."""
         self._end()
-
-
-class Crew:
-    """The workers of a pool; each is lent to one batch at a time."""
-
-    def __init__(self, children: Sequence[PdfChild]) -> None:
-        """Begin with all of them idle."""
-        self.children = children
-        self._idle = deque(children)  # last in, first out: others need not even be started while one keeps up
-        # One for each idle worker. A simple queue, for its put may interrupt its get in one thread: a forgotten batch
-        # is given back by the collector.
-        self._tokens: SimpleQueue[None] = SimpleQueue()
-        for _ in children:
-            self._tokens.put(None)
-        self._closed = False
-
-    def lend_now(self) -> PdfChild | None:
-        """Give a worker if one is idle."""
-        with suppress(Empty):
-            self._tokens.get_nowait()
-            return self._idle.pop()
-        return None
-
-    def lend(self) -> PdfChild:
-        """Wait for a worker."""
-        self._tokens.get()
-        return self._idle.pop()
-
-    def take_back(self, child: PdfChild) -> None:
-        """Have a worker that has answered everything; a closed pool ends it."""
-        if self._closed:
-            child.kill()
-        self._idle.append(child)
-        self._tokens.put(None)
-
-    def close(self) -> None:
-        """End every worker; a batch that has one lent hears nothing further from it, and can start no other."""
-        self._closed = True
-        for child in self.children:
-            child.interrupt()
-        for child in list(self._idle):
-            child.kill()
 
 
 def _end(crew: Crew, nursery: ThreadPoolExecutor, memory: DocumentMemory) -> None:
