@@ -65,11 +65,26 @@ class ContentBatch:
         self._pdfs = pdf_pool.batch()
         self._streams: list[_Stream] = []
 
-    def seal(self, source: Source, record_class: RecordClass, data_key: bytes, associated_data: bytes) -> None:
+    def seal(
+        self,
+        source: Source,
+        record_class: RecordClass,
+        data_key: bytes,
+        associated_data: bytes,
+        announced: bytes | None = None,
+    ) -> None:
         """Read `source` to its end and seal it into the class's number of stores; durable only after `finish`.
 
+        Args:
+            source: the bytes.
+            record_class: what they are to be.
+            data_key: the record's, 32 bytes.
+            associated_data: what the object is bound to.
+            announced: the SHA-256 that the bytes must have, where it was said.
+
         Raises:
-            RefusedError: type or size are not what the class takes, or the source changed; nothing of it is kept.
+            RefusedError: type, size or digest are not what they should be, or the source changed; nothing of it is
+                kept.
             UnavailableError: a store failed; nothing of it is kept.
         """
         buffers = _Buffers.of_this_thread()
@@ -82,6 +97,7 @@ class ContentBatch:
         try:
             stream.open(self._stores)
             stream.seal(data_key, associated_data, buffers, count)
+            _require_announced(stream.digest(), announced)
         except BaseException:
             stream.drop(self._stores)
             raise
@@ -143,14 +159,24 @@ def drop(name: str, uploads: Sequence[Upload], stores: Sequence[ObjectStore]) ->
             store.delete(name)
 
 
-def digest_of(source: Source) -> bytes:
-    """Hash a source (SHA-256) from its beginning, to compare it with what is stored."""
+def digest_of(source: Source, announced: bytes | None = None) -> bytes:
+    """Hash a source (SHA-256) from its beginning, to compare it with what is stored.
+
+    Raises:
+        RefusedError: it is not the digest that was announced, or the source changed.
+    """
     source.rewind()
     buffer, sha256 = _Buffers.of_this_thread().plain[0], hashlib.sha256()
     while count := source.read_into(buffer):
         sha256.update(buffer[:count])
     source.finish()
+    _require_announced(sha256.digest(), announced)
     return sha256.digest()
+
+
+def _require_announced(digest: bytes, announced: bytes | None) -> None:
+    if announced is not None and digest != announced:
+        raise RefusedError("digest-not-as-announced")
 
 
 class _Stream:
@@ -192,6 +218,10 @@ class _Stream:
         for upload in self.uploads:
             upload.finish()
 
+    def digest(self) -> bytes:
+        """Give the SHA-256 of what was sealed."""
+        return self._sha256.digest()
+
     def flaw(self) -> str | None:
         """Hear the check; give the code of what it found where the class quarantines, and raise it where not."""
         try:
@@ -207,7 +237,7 @@ class _Stream:
         return SealedContent(
             self._name,
             self._media_type,
-            self._sha256.digest(),
+            self.digest(),
             self.content_bytes,
             self._sealed_bytes,
             self._blake3.digest(),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from vault.errors import ConflictError, NotFoundError
+from vault.errors import ConflictError, KuraError, NotFoundError
 from vault.ledger.receipt import Receipt
 from vault.people.actor import Actor
 from vault.records.buckets import Buckets
@@ -33,6 +33,10 @@ class Deposited:
     salt: bytes | None
     is_new: bool
     is_compared: bool
+
+
+Outcome = Deposited | KuraError
+"""What comes of a deposit."""
 
 
 class Repeats:
