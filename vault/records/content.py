@@ -17,6 +17,7 @@ from vault.errors import KuraError, RefusedError
 from vault.records.intake.checks import ContentCheck, check_for
 from vault.records.intake.media_type import detect_media_type
 from vault.records.intake.pdf_pool import PdfPool
+from vault.records.journals import JournalLines, Lines, lines_of
 from vault.records.source import Source
 from vault.sealing.layout import OBJECT_LAYOUT
 from vault.sealing.stream import NONCE_PREFIX_BYTES, SALT_BYTES, SegmentSealer
@@ -39,6 +40,7 @@ class SealedContent:
     sealed_blake3: bytes
     copies: int
     flaw: str | None  # code of what its check found, where the class quarantines instead of refusing
+    lines: Lines | None  # of a journal
 
 
 class _Buffers:
@@ -93,7 +95,8 @@ class ContentBatch:
         if media_type not in record_class.media_types:
             raise RefusedError("media-type-refused", media_type=media_type, record_class=record_class.id)
         check = check_for(media_type, self._pdfs)
-        stream = _Stream(self._stores[0].new_name(), source, record_class, media_type, check)
+        lines = lines_of(record_class.id, data_key)
+        stream = _Stream(self._stores[0].new_name(), source, record_class, media_type, check, lines)
         try:
             stream.open(self._stores)
             stream.seal(data_key, associated_data, buffers, count)
@@ -160,12 +163,11 @@ def drop(name: str, uploads: Sequence[Upload], stores: Sequence[ObjectStore]) ->
 
 
 def digest_of(source: Source, announced: bytes | None = None) -> bytes:
-    """Hash a source (SHA-256) from its beginning, to compare it with what is stored.
+    """Read a source to its end and hash it (SHA-256), to compare it with what is stored.
 
     Raises:
         RefusedError: it is not the digest that was announced, or the source changed.
     """
-    source.rewind()
     buffer, sha256 = _Buffers.of_this_thread().plain[0], hashlib.sha256()
     while count := source.read_into(buffer):
         sha256.update(buffer[:count])
@@ -183,13 +185,19 @@ class _Stream:
     """One object on its way: hashed once as plaintext, once as it is stored."""
 
     def __init__(
-        self, name: str, source: Source, record_class: RecordClass, media_type: str, check: ContentCheck
+        self,
+        name: str,
+        source: Source,
+        record_class: RecordClass,
+        media_type: str,
+        check: ContentCheck,
+        lines: JournalLines | None,
     ) -> None:
         self.uploads: list[Upload] = []
         self._name, self._media_type = name, media_type
         self._sha256, self._blake3 = hashlib.sha256(), blake3()
         self.content_bytes = self._sealed_bytes = 0
-        self._source, self._class, self._check = source, record_class, check
+        self._source, self._class, self._check, self._lines = source, record_class, check, lines
 
     def open(self, stores: Sequence[ObjectStore]) -> None:
         """Begin the object in as many stores as the class has copies."""
@@ -243,6 +251,7 @@ class _Stream:
             self._blake3.digest(),
             len(self.uploads),
             flaw,
+            None if self._lines is None else self._lines.finish(),
         )
 
     def drop(self, stores: Sequence[ObjectStore]) -> None:
@@ -256,6 +265,8 @@ class _Stream:
             raise RefusedError("content-too-large", record_class=self._class.id, max_bytes=self._class.max_bytes)
         self._sha256.update(plaintext)
         self._check.update(plaintext)
+        if self._lines is not None:
+            self._lines.update(plaintext)
 
     def _store(self, sealed: memoryview) -> None:
         self._sealed_bytes += len(sealed)

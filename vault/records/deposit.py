@@ -39,7 +39,7 @@ class Deposits:
         self._ground = ground
         self._repeats = Repeats(ground, buckets)
         preparer = Preparer(ground, buckets, self._repeats)
-        self.begin_many, self.prepare_many = preparer.begin_many, preparer.prepare_many
+        self.check, self.begin_many, self.prepare_many = preparer.check, preparer.begin_many, preparer.prepare_many
         self.receipt = self._repeats.receipt
 
     def deposit(self, actor: Actor, contract_id: str, request: DepositRequest, source: Source) -> Deposited:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from retention.periods import JST
+from retention.policy import RecordClass
 from vault.errors import KuraError
+from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.records.buckets import Buckets, scope_of
 from vault.records.content import ContentBatch, SealedContent, digest_of
@@ -117,13 +119,23 @@ class Preparer:
             prepared += self.begin_many(orders[len(prepared) :]).finish()
         return prepared
 
+    def check(self, actor: Actor, contract_id: str, request: DepositRequest) -> RecordClass:
+        """Check what can be checked without the bytes; give the record class.
+
+        Raises:
+            RefusedError: the actor may not deposit this, or the request is wrong.
+        """
+        contract = self._ground.contract(contract_id)
+        record_class = check_request(request, contract.policy, self._ground.clock())
+        require(actor, Act.DEPOSIT, contract.id, record_class)
+        return record_class
+
     def _begin(self, order: Order, known: AbstractSet[str], contents: ContentBatch) -> _Begun | Deposited | KuraError:
         """Check one record and seal its bytes; or find that it is here already."""
         request = order.request
         try:
             contract, now = self._ground.contract(order.contract_id), self._ground.clock()
-            record_class = check_request(request, contract.policy, now)
-            require(order.actor, Act.DEPOSIT, contract.id, record_class)
+            record_class = self.check(order.actor, contract.id, request)
             source = order.open_source()
             if request.id in known:
                 digest = None if self._ground.keys.is_sealed else digest_of(source, order.sha256)
