@@ -4,7 +4,7 @@ import base64
 import http.client
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,9 @@ from vault.records.vault import Vault
 from vault.settings import ListenerSettings
 
 FORM = {"class": "application_form", "subject_key": "NIS-00001", "ended_at": "2026-11-20T10:00:00+09:00"}
+
+
+Content = bytes | Iterable[bytes] | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class PlainStation:
         self.name, self.port, self.context = name, port, context
         self._connection: http.client.HTTPSConnection | None = None
 
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    def ask(self, method: str, path: str, body: Content = None, **headers: str) -> Answer:
         """Send one request and read its answer; `_` in the name of a header stands for a hyphen."""
         if self._connection is None:
             self._connection = http.client.HTTPSConnection("localhost", self.port, context=self.context, timeout=60)
@@ -67,7 +70,7 @@ class PlainStation:
             self.close()
         return answer
 
-    def deposit(self, content: Any, record_id: str | None = None, **members: Any) -> Answer:
+    def deposit(self, content: Content, record_id: str | None = None, **members: Any) -> Answer:
         return self.ask(
             "PUT",
             f"/v1/deposits/{record_id or vaults.new_id()}",

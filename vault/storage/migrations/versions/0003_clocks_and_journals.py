@@ -12,5 +12,5 @@ depends_on = None
 def upgrade() -> None:
     """Apply."""
     op.add_column("records", sa.Column("clock_offset_s", sa.BigInteger(), nullable=True))
-    op.add_column("records", sa.Column("lines", sa.Integer(), nullable=True))
+    op.add_column("records", sa.Column("lines", sa.BigInteger(), nullable=True))
     op.add_column("records", sa.Column("lines_root", sa.LargeBinary(), nullable=True))
