@@ -20,7 +20,11 @@ from vault.people.stations import Station
 from vault.records.vault import Vault
 from vault.settings import ListenerSettings
 
-FORM = {"class": "application_form", "subject_key": "NIS-00001", "ended_at": "2026-11-20T10:00:00+09:00"}
+FORM: dict[str, object] = {
+    "class": "application_form",
+    "subject_key": "NIS-00001",
+    "ended_at": "2026-11-20T10:00:00+09:00",
+}
 
 
 Content = bytes | Iterable[bytes] | None
@@ -70,7 +74,7 @@ class PlainStation:
             self.close()
         return answer
 
-    def deposit(self, content: Content, record_id: str | None = None, **members: Any) -> Answer:
+    def deposit(self, content: Content, record_id: str | None = None, **members: object) -> Answer:
         return self.ask(
             "PUT",
             f"/v1/deposits/{record_id or vaults.new_id()}",
@@ -84,11 +88,9 @@ class PlainStation:
             self._connection = None
 
 
-def deposit_header(**members: Any) -> str:
+def deposit_header(**members: object) -> str:
     """Give the header of a form, with members changed; None leaves one out."""
-    said = {
-        name: value for name, value in (FORM | {"class": "application_form"} | members).items() if value is not None
-    }
+    said = {name: value for name, value in (FORM | members).items() if value is not None}
     return base64.urlsafe_b64encode(json.dumps(said).encode()).decode().rstrip("=")
 
 
@@ -120,10 +122,10 @@ class Api:
 
 
 @contextmanager
-def listening(vault: Vault, folder: Path, **settings: Any) -> Iterator[Api]:
+def listening(vault: Vault, folder: Path, **settings: float) -> Iterator[Api]:
     """Serve a vault's stations."""
     vault.enrolment.authority()
-    listener = Listener(vault, ListenerSettings(port=0, **settings))
+    listener = Listener(vault, ListenerSettings.model_validate({"port": 0} | settings))
     listener.start()
     assert listener.port is not None
     try:
