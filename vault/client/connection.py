@@ -112,7 +112,7 @@ class Connection:
                 self.close()
                 if is_kept:  # it may just have been idle for too long: no try is counted, for it is now closed
                     return self.request(make, tries)
-                pause_s, failure = None, _failure(error)
+                pause_s, failure = None, failure_of(error)
                 if not isinstance(failure, UnavailableError):
                     raise failure from error
             pause_s = _pause(attempt) if pause_s is None else pause_s
@@ -179,9 +179,11 @@ def _seconds(text: str | None) -> float | None:
     return float(text) if text is not None and text.isascii() and text.isdecimal() else None
 
 
-def _failure(error: OSError | HTTPException) -> KuraError:
+def failure_of(error: OSError | HTTPException) -> KuraError:
+    """Give the error that a failure of the connection stands for."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return UnavailableError("vault-not-proven")
-    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "") and "INTERNAL" not in error.reason:
+    reason = getattr(error, "reason", None) or ""  # of TLS errors only, and not of all
+    if isinstance(error, ssl.SSLError) and "ALERT" in reason and "INTERNAL" not in reason:
         return RefusedError("station-not-accepted")
     return UnavailableError("vault-unreachable", reason=type(error).__name__)

@@ -62,7 +62,7 @@ def _read_sidecar(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise UnavailableError("source-unreadable", reason=type(error).__name__) from error
     try:
-        given = json.loads(text)
+        given = dict[str, Any](json.loads(text).items())
         values = {name: given.pop(name) for name in _MEMBERS if name in given}
         for name in ("ended_at", "started_at"):
             if name in given:
