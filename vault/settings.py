@@ -60,6 +60,17 @@ class BucketSettings(_Section):
     days_ahead: Annotated[int, Field(ge=1, le=400)] = 35  # days of deposits that a sealed vault can take
 
 
+class ListenerSettings(_Section):
+    """Where stations connect. Without a port none can."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None  # 0: any that is free
+    address: str = "127.0.0.1"  # of the network card to listen on
+    hosts: Annotated[tuple[str, ...], Field(min_length=1)] = ("localhost", "127.0.0.1")  # as stations name the vault
+    requests_per_second: Annotated[float, Field(gt=0)] = 500.0  # of one station, in the long run
+    burst: Annotated[float, Field(ge=1)] = 2000.0  # at once
+    patience_s: Annotated[float, Field(gt=0, le=3600)] = 30.0  # for a body that stalls
+
+
 class Settings(BaseSettings):
     """All settings of one vault."""
 
@@ -71,6 +82,7 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     sequencer: SequencerSettings = SequencerSettings()
     buckets: BucketSettings = BucketSettings()
+    listener: ListenerSettings = ListenerSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -127,8 +139,19 @@ def write_settings(folder: Path, settings: Settings) -> None:
         "[storage]",
         f"stores = [{stores}]",
         "",
+        "[listener]",
+        "# Where stations connect. Without a port none can; `hosts` are the names by which they know this machine.",
+        *_listener(settings.listener),
+        "",
     ]
     (folder / FILE_NAME).write_text("\n".join(lines), "utf-8")
+
+
+def _listener(listener: ListenerSettings) -> list[str]:
+    if listener.port is None:
+        return ["# port = 8470"]
+    hosts = ", ".join(f'"{host}"' for host in listener.hosts)
+    return [f"port = {listener.port}", f'address = "{listener.address}"', f"hosts = [{hosts}]"]
 
 
 def _validated(values: dict[str, object]) -> Settings:

@@ -21,6 +21,7 @@ from vault.errors import KuraError
 from vault.people.actor import Actor
 from vault.people.purpose import ViewPurpose
 from vault.records.deposited import Deposited
+from vault.records.order import Order
 from vault.records.prepare import Prepared
 from vault.records.reading import Purpose
 from vault.records.request import DepositRequest
@@ -137,10 +138,13 @@ def read(vault: Vault, actor: Actor, record_id: str) -> bytes:
 
 
 def _other_work(vault: Vault, manager: Actor, load: Load, acknowledge: Acknowledge) -> None:
-    items = [(planned.request, partial(BytesSource, planned.content)) for planned in load.batch]
-    prepared = vault.deposits.prepare_many(manager, vaults.CONTRACT, items)
+    orders = [
+        Order(manager, vaults.CONTRACT, planned.request, partial(BytesSource, planned.content))
+        for planned in load.batch
+    ]
+    prepared = vault.deposits.prepare_many(orders)
     outcomes = vault.deposits.commit([one for one in prepared if isinstance(one, Prepared)])
-    if len(outcomes) < len(items):
+    if len(outcomes) < len(orders):
         raise AssertionError(prepared)
     for outcome in outcomes:
         if isinstance(outcome, KuraError):

@@ -4,6 +4,7 @@ import gc
 
 import typer
 
+from vault.api.listener import Listener
 from vault.bootstrap import open_vault
 from vault.cli.face import Answer, Face, command
 from vault.cli.host.call import Request
@@ -11,6 +12,7 @@ from vault.cli.host.keys import read_secret
 from vault.cli.options import As, PassphraseFile, custodian_of, typed_passphrase
 from vault.cli.owner.owner import ask_owner
 from vault.cli.owner.server import serve as serve_vault
+from vault.settings import read_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +28,8 @@ def serve(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
     Without a passphrase file it is sealed: it takes deposits, finds and shows nothing.
     """
     vault = open_vault(face.folder, custodian_of(passphrase_file))
+    listening = read_settings(face.folder).listener
+    stations = None if listening.port is None else Listener(vault, listening)
     gc.freeze()  # what is there now stays: the collector need not walk over it again and again
     try:
 
@@ -34,10 +38,14 @@ def serve(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
             face.say(f"Serving {face.folder} ({state[0]}).", f"{face.folder} を起動しました（{state[1]}）。")
             if vault.problem is not None:
                 face.complain(vault.problem)
+            if stations is not None and stations.is_serving:
+                at = f"https://{listening.hosts[0]}:{stations.port}"
+                face.say(f"Stations connect at {at}.", f"送信端末の接続先：{at}")
             if face.as_json:
-                face.print_json({"ready": True, "sealed": vault.is_sealed})
+                port = None if stations is None else stations.port
+                face.print_json({"ready": True, "sealed": vault.is_sealed, "stations_port": port})
 
-        serve_vault(vault, ready)
+        serve_vault(vault, stations, ready)
     finally:
         vault.close()
     return Answer({"stopped": True})

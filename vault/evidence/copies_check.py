@@ -13,6 +13,7 @@ from blake3 import blake3
 
 from vault.errors import IntegrityError, KuraError
 from vault.evidence.verdict import Verdict
+from vault.records.journals import JournalLines, Lines, lines_of
 from vault.records.opening import OpenedRecord, StoredRecord
 from vault.sealing.associated_data import object_associated_data
 from vault.sealing.layout import HEADER_BYTES, OBJECT_LAYOUT, SEGMENT_BYTES
@@ -29,6 +30,8 @@ class _Copy:
     reader: ObjectReader
     opener: SegmentOpener
     deposited: tuple[int, bytes]  # length in bytes, SHA-256
+    lines: JournalLines | None  # to be hashed, where it is a journal
+    expected_lines: Lines
 
     @classmethod
     def begin(cls, store: ObjectStore, record: StoredRecord, opened: OpenedRecord) -> Self:
@@ -42,7 +45,14 @@ class _Copy:
         except BaseException:
             reader.close()
             raise
-        return cls(values["id"], reader, opener, (stored["content_bytes"], opened.metadata.digest))
+        return cls(
+            record_id=values["id"],
+            reader=reader,
+            opener=opener,
+            deposited=(stored["content_bytes"], opened.metadata.digest),
+            lines=lines_of(values["class_id"], opened.data_key),
+            expected_lines=Lines(values["lines"], values["lines_root"]),
+        )
 
 
 class CopiesCheck:
@@ -96,9 +106,14 @@ class CopiesCheck:
         opener, sha256 = copy.opener, hashlib.sha256()
         for index in range(opener.segment_count):
             sealed = self._read(copy.reader, *OBJECT_LAYOUT.segment_span(index, copy.reader.size))
-            sha256.update(self._plain[: opener.open_into(index, sealed, self._plain)])
+            plain = self._plain[: opener.open_into(index, sealed, self._plain)]
+            sha256.update(plain)
+            if copy.lines is not None:
+                copy.lines.update(plain)
         if (opener.plain_length, sha256.digest()) != copy.deposited:
             raise IntegrityError("digest-differs", record=copy.record_id)
+        if copy.lines is not None and copy.lines.finish() != copy.expected_lines:
+            raise IntegrityError("lines-differ", record=copy.record_id)
 
     def _read(self, reader: ObjectReader, offset: int, length: int) -> memoryview:
         """Give bytes of an object; valid until the next are read."""

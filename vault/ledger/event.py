@@ -29,6 +29,7 @@ class EventKind(StrEnum):
     VAULT_SEALED = "vault:key-store:sealed"
     VAULT_BACKED_UP = "vault:backup:made"
     AUTHORITY_CREATED = "vault:authority:created"
+    LISTENER_CERTIFIED = "vault:listener:certified"
     ROLE_GRANTED = "person:role:granted"
     CERTIFICATE_ISSUED = "station:certificate:issued"
     CERTIFICATE_REVOKED = "station:certificate:revoked"

@@ -10,7 +10,7 @@ from vault.ledger.checkpoint import Checkpoint, sign_checkpoint
 from vault.ledger.merkle import HASH_BYTES, CompactRange, inclusion_proof, leaf_hash, root_at
 from vault.ledger.note import VerifierKey
 from vault.ledger.receipt import Receipt
-from vault.ledger.tiles import TILE_HEIGHT, Tile, subtree_in_tile, tile_of_subtree
+from vault.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, subtree_in_tile, tile_of_subtree
 from vault.ledger.tree import GrowingTree, Subtree
 from vault.storage.statement import Statement
 from vault.storage.tables import CheckpointRow, EventRow, LedgerRow, TileRow
@@ -128,6 +128,16 @@ class Log:
     def receipt_at(self, entry: bytes, index: int, size: int, note: str) -> Receipt:
         """Prove `entry` at `index` under the checkpoint `note` of `size`."""
         return Receipt(entry, index, tuple(inclusion_proof(index, size, self._tree.read)), note)
+
+    def published_tile(self, tile: Tile) -> bytes:
+        """Give a hash tile as whoever has a checkpoint of this ledger may ask for it.
+
+        Raises:
+            NotFoundError: the durable tree is not that large.
+        """
+        if (tile.index * TILE_WIDTH + tile.width) << (TILE_HEIGHT * tile.level) > self.size:
+            raise NotFoundError("tile-unknown", ledger=self.id)
+        return self.tile(tile)
 
     def tile(self, tile: Tile) -> bytes:
         """Give a hash tile of the durable tree, from rows."""

@@ -7,6 +7,7 @@ without a row, swept at the next opening; then rows and event in one transaction
 import os
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, insert, select
@@ -45,6 +46,15 @@ def scope_of(record_class: RecordClass, ended_at: datetime, today: date) -> str:
             raise RefusedError("record-due-already", record_class=record_class.id, due=due_on.isoformat())
         due_on = today + timedelta(days=1)
     return due_on.isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class BucketAhead:
+    """A bucket, and the Japanese days, both inclusive, on which records for it end."""
+
+    row: BucketRow
+    first_day: date
+    last_day: date
 
 
 class Buckets:
@@ -92,6 +102,20 @@ class Buckets:
                 pairs = [pair for pair in zip(missing, key_ids, strict=True) if pair[0].contract_id == contract_id]
                 self._write(contract_id, pairs)
             return len(missing)
+
+    def ahead(self, contract: Contract, record_class: RecordClass, today: date) -> list["BucketAhead"]:
+        """Give the buckets of a class for records that end from yesterday on, as far ahead as there are buckets."""
+        ahead: list[BucketAhead] = []
+        for offset in range(-1, self._ground.days_ahead + 1):
+            day = today + timedelta(days=offset)
+            row = self._load(BucketId(contract.id, record_class.id, _scope_on(record_class, day)))
+            if row is None:
+                continue
+            if ahead and ahead[-1].row.id == row.id and ahead[-1].last_day == day - timedelta(days=1):
+                ahead[-1] = replace(ahead[-1], last_day=day)
+            else:
+                ahead.append(BucketAhead(row, day, day))
+        return ahead
 
     def _load(self, which: BucketId) -> BucketRow | None:
         with self._ground.engine.connect() as connection:
@@ -157,11 +181,15 @@ def wanted_ahead(contract: Contract, today: date, days_ahead: int) -> list[Bucke
     wanted: dict[BucketId, None] = {}
     for record_class in contract.policy.classes.values():
         for offset in range(-1, days_ahead + 1):
-            day = today + timedelta(days=offset)
-            due_on = None if record_class.pending else record_class.disposal_date_for(day)
-            scope = f"trigger:{record_class.trigger_name()}" if due_on is None else due_on.isoformat()
+            scope = _scope_on(record_class, today + timedelta(days=offset))
             wanted[BucketId(contract.id, record_class.id, scope)] = None
     return list(wanted)
+
+
+def _scope_on(record_class: RecordClass, day: date) -> str:
+    """Say which bucket records belong to that end on a Japanese day."""
+    due_on = None if record_class.pending else record_class.disposal_date_for(day)
+    return f"trigger:{record_class.trigger_name()}" if due_on is None else due_on.isoformat()
 
 
 def _select(connection: Connection, which: BucketId) -> BucketRow | None:

@@ -17,6 +17,7 @@ from vault.errors import KuraError, RefusedError
 from vault.records.intake.checks import ContentCheck, check_for
 from vault.records.intake.media_type import detect_media_type
 from vault.records.intake.pdf_pool import PdfPool
+from vault.records.journals import JournalLines, Lines, lines_of
 from vault.records.source import Source
 from vault.sealing.layout import OBJECT_LAYOUT
 from vault.sealing.stream import NONCE_PREFIX_BYTES, SALT_BYTES, SegmentSealer
@@ -39,6 +40,7 @@ class SealedContent:
     sealed_blake3: bytes
     copies: int
     flaw: str | None  # code of what its check found, where the class quarantines instead of refusing
+    lines: Lines | None  # of a journal
 
 
 class _Buffers:
@@ -65,11 +67,26 @@ class ContentBatch:
         self._pdfs = pdf_pool.batch()
         self._streams: list[_Stream] = []
 
-    def seal(self, source: Source, record_class: RecordClass, data_key: bytes, associated_data: bytes) -> None:
+    def seal(
+        self,
+        source: Source,
+        record_class: RecordClass,
+        data_key: bytes,
+        associated_data: bytes,
+        announced: bytes | None = None,
+    ) -> None:
         """Read `source` to its end and seal it into the class's number of stores; durable only after `finish`.
 
+        Args:
+            source: the bytes.
+            record_class: what they are to be.
+            data_key: the record's, 32 bytes.
+            associated_data: what the object is bound to.
+            announced: the SHA-256 that the bytes must have, where it was said.
+
         Raises:
-            RefusedError: type or size are not what the class takes, or the source changed; nothing of it is kept.
+            RefusedError: type, size or digest are not what they should be, or the source changed; nothing of it is
+                kept.
             UnavailableError: a store failed; nothing of it is kept.
         """
         buffers = _Buffers.of_this_thread()
@@ -78,10 +95,12 @@ class ContentBatch:
         if media_type not in record_class.media_types:
             raise RefusedError("media-type-refused", media_type=media_type, record_class=record_class.id)
         check = check_for(media_type, self._pdfs)
-        stream = _Stream(self._stores[0].new_name(), source, record_class, media_type, check)
+        lines = lines_of(record_class.id, data_key)
+        stream = _Stream(self._stores[0].new_name(), source, record_class, media_type, check, lines)
         try:
             stream.open(self._stores)
             stream.seal(data_key, associated_data, buffers, count)
+            _require_announced(stream.digest(), announced)
         except BaseException:
             stream.drop(self._stores)
             raise
@@ -143,27 +162,42 @@ def drop(name: str, uploads: Sequence[Upload], stores: Sequence[ObjectStore]) ->
             store.delete(name)
 
 
-def digest_of(source: Source) -> bytes:
-    """Hash a source (SHA-256) from its beginning, to compare it with what is stored."""
-    source.rewind()
+def digest_of(source: Source, announced: bytes | None = None) -> bytes:
+    """Read a source to its end and hash it (SHA-256), to compare it with what is stored.
+
+    Raises:
+        RefusedError: it is not the digest that was announced, or the source changed.
+    """
     buffer, sha256 = _Buffers.of_this_thread().plain[0], hashlib.sha256()
     while count := source.read_into(buffer):
         sha256.update(buffer[:count])
     source.finish()
+    _require_announced(sha256.digest(), announced)
     return sha256.digest()
+
+
+def _require_announced(digest: bytes, announced: bytes | None) -> None:
+    if announced is not None and digest != announced:
+        raise RefusedError("digest-not-as-announced")
 
 
 class _Stream:
     """One object on its way: hashed once as plaintext, once as it is stored."""
 
     def __init__(
-        self, name: str, source: Source, record_class: RecordClass, media_type: str, check: ContentCheck
+        self,
+        name: str,
+        source: Source,
+        record_class: RecordClass,
+        media_type: str,
+        check: ContentCheck,
+        lines: JournalLines | None,
     ) -> None:
         self.uploads: list[Upload] = []
         self._name, self._media_type = name, media_type
         self._sha256, self._blake3 = hashlib.sha256(), blake3()
         self.content_bytes = self._sealed_bytes = 0
-        self._source, self._class, self._check = source, record_class, check
+        self._source, self._class, self._check, self._lines = source, record_class, check, lines
 
     def open(self, stores: Sequence[ObjectStore]) -> None:
         """Begin the object in as many stores as the class has copies."""
@@ -192,6 +226,10 @@ class _Stream:
         for upload in self.uploads:
             upload.finish()
 
+    def digest(self) -> bytes:
+        """Give the SHA-256 of what was sealed."""
+        return self._sha256.digest()
+
     def flaw(self) -> str | None:
         """Hear the check; give the code of what it found where the class quarantines, and raise it where not."""
         try:
@@ -207,12 +245,13 @@ class _Stream:
         return SealedContent(
             self._name,
             self._media_type,
-            self._sha256.digest(),
+            self.digest(),
             self.content_bytes,
             self._sealed_bytes,
             self._blake3.digest(),
             len(self.uploads),
             flaw,
+            None if self._lines is None else self._lines.finish(),
         )
 
     def drop(self, stores: Sequence[ObjectStore]) -> None:
@@ -226,6 +265,8 @@ class _Stream:
             raise RefusedError("content-too-large", record_class=self._class.id, max_bytes=self._class.max_bytes)
         self._sha256.update(plaintext)
         self._check.update(plaintext)
+        if self._lines is not None:
+            self._lines.update(plaintext)
 
     def _store(self, sealed: memoryview) -> None:
         self._sealed_bytes += len(sealed)

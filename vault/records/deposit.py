@@ -18,9 +18,10 @@ from vault.people.actor import STATION, Actor
 from vault.records.buckets import Buckets, store_envelope
 from vault.records.content import drop
 from vault.records.deposit_rows import DepositRows, rows_of
-from vault.records.deposited import Deposited, Repeats
+from vault.records.deposited import Deposited, Outcome, Repeats
 from vault.records.ground import Ground
 from vault.records.numbering import KNOWN_NUMBER
+from vault.records.order import Order
 from vault.records.prepare import KNOWN_ID, Prepared, Preparer
 from vault.records.request import DepositRequest
 from vault.records.source import Source
@@ -38,7 +39,7 @@ class Deposits:
         self._ground = ground
         self._repeats = Repeats(ground, buckets)
         preparer = Preparer(ground, buckets, self._repeats)
-        self.begin_many, self.prepare_many = preparer.begin_many, preparer.prepare_many
+        self.check, self.begin_many, self.prepare_many = preparer.check, preparer.begin_many, preparer.prepare_many
         self.receipt = self._repeats.receipt
 
     def deposit(self, actor: Actor, contract_id: str, request: DepositRequest, source: Source) -> Deposited:
@@ -61,12 +62,12 @@ class Deposits:
         self, actor: Actor, contract_id: str, request: DepositRequest, source: Source
     ) -> "Prepared | Deposited":
         """Check, seal and store the bytes; or find that the record is here already. Errors as `deposit`."""
-        [outcome] = self.prepare_many(actor, contract_id, [(request, lambda: source)])
+        [outcome] = self.prepare_many([Order(actor, contract_id, request, lambda: source)])
         if isinstance(outcome, KuraError):
             raise outcome
         return outcome
 
-    def commit(self, prepared: Sequence[Prepared]) -> list[Deposited | KuraError]:
+    def commit(self, prepared: Sequence[Prepared]) -> list[Outcome]:
         """Commit records in one transaction: a receipt or an error for each, in order."""
         rows = rows_of(prepared, self._ground.clock())  # all that needs no transaction: there is one at a time
         try:
@@ -75,7 +76,7 @@ class Deposits:
             if error.code not in OUTCOME_UNKNOWN:  # otherwise rows may name these objects: the sweep finds out
                 self.discard(prepared)
             return [error for _ in prepared]
-        outcomes: list[Deposited | KuraError] = []
+        outcomes: list[Outcome] = []
         appended = iter(done.appended)
         for item, fate in zip(prepared, done.value, strict=True):
             match fate:
@@ -100,11 +101,11 @@ class Deposits:
             item.request.id, receipt, item.metadata.digest, item.metadata.salt, is_new=True, is_compared=True
         )
 
-    def _was_first(self, item: Prepared) -> Deposited | KuraError:
+    def _was_first(self, item: Prepared) -> Outcome:
         """Another deposit of the same id came first: ours goes, and must have been the same bytes."""
         drop(item.content.name, (), self._ground.stores)
         try:
-            return self._repeats.answer(item.actor, item.contract, item.request, item.content.digest)
+            return self._repeats.answer(item.order.actor, item.begun.contract, item.request, item.content.digest)
         except KuraError as error:
             return error
 

@@ -26,6 +26,9 @@ RECORD_COLUMNS = (
     "station",
     "sequence",
     "title_code",
+    "clock_offset_s",
+    "lines",
+    "lines_root",
     "deposited_at",
     "envelope_id",
     "wrapped_key",
@@ -68,11 +71,16 @@ def deposit_body(
         "status": record["status"],
         "trigger_date": record["trigger_date"].isoformat(),
     }
-    for name in ("sequence", "site", "started_at", "title_code"):
-        value = record[name]
-        if value is not None:
-            body[name] = format_instant(value) if isinstance(value, datetime) else value
+    for name in ("clock_offset_s", "lines", "lines_root", "sequence", "site", "started_at", "title_code"):
+        if record[name] is not None:
+            body[name] = _shown(record[name])
     return body
+
+
+def _shown(value: datetime | bytes | str | int) -> Json:
+    if isinstance(value, datetime):
+        return format_instant(value)
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def commitment_of(salt: bytes, digest: bytes) -> str:

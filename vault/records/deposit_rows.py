@@ -46,38 +46,42 @@ def rows_of(prepared: Sequence[Prepared], now: datetime) -> list[DepositRows]:
     envelopes: dict[str, tuple[Envelope, bytes]] = {}
     rows = []
     for item in prepared:
-        if item.bucket.id not in envelopes:
-            envelopes[item.bucket.id] = new_envelope(item.bucket)
-        rows.append(_rows(item, now, *envelopes[item.bucket.id]))
+        bucket = item.begun.bucket
+        if bucket.id not in envelopes:
+            envelopes[bucket.id] = new_envelope(bucket)
+        rows.append(_rows(item, now, *envelopes[bucket.id]))
     return rows
 
 
 def _rows(item: Prepared, now: datetime, envelope: Envelope, sealed_envelope: bytes) -> DepositRows:
-    request, stored = item.request, _stored(item)
+    begun, request, stored = item.begun, item.request, _stored(item)
     record = {
         "id": request.id,
-        "contract_id": item.contract.id,
+        "contract_id": begun.contract.id,
         "class_id": request.class_id,
-        "bucket_id": item.bucket.id,
-        "ledger_id": item.contract.ledger_id,
+        "bucket_id": begun.bucket.id,
+        "ledger_id": begun.contract.ledger_id,
         "status": "kept" if item.content.flaw is None else "quarantined",
         "started_at": request.started_at,
         "ended_at": request.ended_at,
         "trigger_date": trigger_date(request.ended_at),
         "site": request.site,
-        "station": item.actor.name,
+        "station": begun.order.actor.name,
         "sequence": request.sequence,
         "title_code": request.title_code,
+        "clock_offset_s": request.clock_offset_s,
+        "lines": None if item.content.lines is None else item.content.lines.count,
+        "lines_root": None if item.content.lines is None else item.content.lines.root,
         "deposited_at": now,
         "envelope_id": envelope.id,
-        "wrapped_key": envelope.wrap(item.data_key),
-        "sealed_metadata": item.metadata.seal(item.data_key, item.contract.id, request.id, nonce=os.urandom(12)),
-        "is_indexed": item.is_indexed,
+        "wrapped_key": envelope.wrap(begun.data_key),
+        "sealed_metadata": item.metadata.seal(begun.data_key, begun.contract.id, request.id, nonce=os.urandom(12)),
+        "is_indexed": begun.is_indexed,
     }
     body = deposit_body(record, [stored], commitment_of(item.metadata.salt, item.metadata.digest))
-    entry = encode_entry(item.actor.did(EventKind.DEPOSIT_ACCEPTED, now, body))
-    token = None if item.token is None else {"token": item.token, "record_id": request.id}
-    return DepositRows(record, stored, token, entry, item.bucket, envelope, sealed_envelope)
+    entry = encode_entry(begun.order.actor.did(EventKind.DEPOSIT_ACCEPTED, now, body))
+    token = None if begun.token is None else {"token": begun.token, "record_id": request.id}
+    return DepositRows(record, stored, token, entry, begun.bucket, envelope, sealed_envelope)
 
 
 def _stored(item: Prepared) -> Values:

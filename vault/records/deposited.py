@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from vault.errors import ConflictError, NotFoundError
+from vault.errors import ConflictError, KuraError, NotFoundError
 from vault.ledger.receipt import Receipt
 from vault.people.actor import Actor
 from vault.records.buckets import Buckets
@@ -35,6 +35,10 @@ class Deposited:
     is_compared: bool
 
 
+Outcome = Deposited | KuraError
+"""What comes of a deposit."""
+
+
 class Repeats:
     """Answers for records that are in the vault already."""
 
@@ -43,19 +47,24 @@ class Repeats:
         self._ground = ground
         self._buckets = buckets
 
-    def receipt(self, contract_id: str, record_id: str) -> Receipt:
+    def receipt(self, contract_id: str, record_id: str, depositor: Actor | None = None) -> Receipt:
         """Give a record's receipt again, byte for byte.
 
+        Args:
+            contract_id: the record's contract.
+            record_id: the record.
+            depositor: whose deposit it must have been; anybody's where None.
+
         Raises:
-            NotFoundError: there is no such record in this contract.
+            NotFoundError: there is no such record.
         """
         with self._ground.engine.connect() as connection:
             row = connection.execute(
-                select(RecordRow.ledger_id, RecordRow.entry_index).where(
+                select(RecordRow.ledger_id, RecordRow.entry_index, RecordRow.station).where(
                     RecordRow.id == record_id, RecordRow.contract_id == contract_id
                 )
             ).first()
-            if row is None:
+            if row is None or (depositor is not None and row.station != depositor.name):
                 raise NotFoundError("record-unknown")
             return self._ground.sequencer.log(row.ledger_id).receipt(connection, row.entry_index)
 

@@ -22,8 +22,10 @@ from vault.people.actor import STATION, VAULT, Actor
 from vault.people.authority import Act, require
 from vault.people.certificates import (
     Authority,
+    PublicKey,
     fingerprint,
     key_to_certify,
+    listener_certificate,
     new_authority,
     station_certificate,
     valid_until,
@@ -144,6 +146,29 @@ class Enrolment:
                 found = _stored_authority(connection)
             key_id, certificate = found or self._make_authority()
         return Authority(certificate, lambda message: self._ground.keys.sign_certificate(key_id, message))
+
+    @property
+    def has_authority(self) -> bool:
+        """Whether the authority was made."""
+        with self._ground.engine.connect() as connection:
+            return _stored_authority(connection) is not None
+
+    def certify_listener(self, public_key: PublicKey, hosts: Sequence[str]) -> bytes:
+        """Certify the key of the stations' listener, for host names and addresses; give the certificate (DER).
+
+        Raises:
+            SealedError: the authority is not made yet, and the vault is sealed.
+        """
+        now = self._ground.clock()
+        certificate = listener_certificate(self.authority(), public_key, hosts, now, _serial())
+        body = {
+            "fingerprint": fingerprint(certificate),
+            "hosts": list(hosts),
+            "valid_until": format_instant(valid_until(certificate)),
+        }
+        event = VAULT.did(EventKind.LISTENER_CERTIFIED, now, body)
+        self._ground.sequencer.run(lambda transaction: transaction.append(self._ground.operator_ledger_id, event))
+        return certificate
 
     def _issue(self, actor: Actor, station: Station, request: bytes, *, is_new: bool) -> bytes:
         contract, now = self._ground.contract(station.contract_id), self._ground.clock()

@@ -7,7 +7,7 @@ numbers before that which are missing. What a station sent last and lost is not 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from vault.people.actor import STATION
 from vault.storage.statement import Statement
@@ -18,6 +18,7 @@ _FIRST = 1
 KNOWN_NUMBER = Statement(
     select(RecordRow.id).where(RecordRow.station == bindparam("station"), RecordRow.sequence == bindparam("sequence"))
 )
+_NEWEST = Statement(select(func.max(RecordRow.sequence)).where(RecordRow.station == bindparam("station")))
 _NUMBERS = Statement(
     select(RecordRow.sequence)
     .where(RecordRow.station == bindparam("station"), RecordRow.sequence.is_not(None))
@@ -59,3 +60,9 @@ def numbers_of(sequences: Iterable[int]) -> Numbers:
 def numbers_from(connection: Connection, station_name: str) -> Numbers:
     """Say what arrived from a station."""
     return numbers_of(number for (number,) in _NUMBERS.rows(connection, {"station": STATION + station_name}))
+
+
+def newest_number(connection: Connection, station_name: str) -> int:
+    """Say how far a station has come; 0 where nothing numbered arrived."""
+    newest = _NEWEST.first(connection, {"station": STATION + station_name})
+    return 0 if newest is None else newest[0] or 0

@@ -5,13 +5,14 @@ workers together, costs less.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
 
 from retention.periods import JST
+from retention.policy import RecordClass
 from vault.errors import KuraError
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
@@ -20,26 +21,23 @@ from vault.records.content import ContentBatch, SealedContent, digest_of
 from vault.records.deposited import Deposited, Repeats
 from vault.records.ground import Contract, Ground
 from vault.records.metadata import Metadata
+from vault.records.order import Order
 from vault.records.request import ORIGINAL, DepositRequest, check_request, metadata_of
-from vault.records.source import Source
 from vault.sealing.associated_data import object_associated_data
 from vault.sealing.bucket import BucketId
 from vault.sealing.index_token import SUBJECT_KEY, index_token
 from vault.storage.statement import Statement
 from vault.storage.tables import BucketRow, RecordRow
 
-OpenSource = Callable[[], Source]
-
 _ENOUGH_BYTES = 32 << 20  # together: whoever sends large recordings gets a receipt for one while the next is sealed
 KNOWN_ID = Statement(select(RecordRow.id).where(RecordRow.id == bindparam("record_id")))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Begun:
     """A record that may be taken, while its bytes are on their way."""
 
-    request: DepositRequest
-    actor: Actor
+    order: Order
     contract: Contract
     bucket: BucketRow
     data_key: bytes
@@ -47,12 +45,23 @@ class _Begun:
     is_indexed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared(_Begun):
+@dataclass(frozen=True, slots=True)
+class Prepared:
     """A record whose bytes are stored and which waits for its transaction."""
 
+    begun: _Begun
     content: SealedContent
     metadata: Metadata
+
+    @property
+    def order(self) -> Order:
+        """What was asked."""
+        return self.begun.order
+
+    @property
+    def request(self) -> DepositRequest:
+        """What is said of the record."""
+        return self.begun.order.request
 
 
 class Preparation:
@@ -82,23 +91,20 @@ class Preparer:
         """Prepare for this vault."""
         self._ground, self._buckets, self._repeats = ground, buckets, repeats
 
-    def begin_many(
-        self, actor: Actor, contract_id: str, items: Sequence[tuple[DepositRequest, OpenSource]]
-    ) -> "Preparation":
+    def begin_many(self, orders: Sequence[Order]) -> "Preparation":
         """Check and seal the first records of several, until they are enough; `finish` makes them durable together.
 
         One that is refused stops no other. The sources are opened one after the other, and read to their ends here.
 
         Raises:
-            NotFoundError: there is no such contract.
+            UnavailableError: the database could not be asked; nothing was sealed.
         """
-        contract = self._ground.contract(contract_id)
-        known = self._ground.ready.run(lambda connection: _known(connection, [request.id for request, _ in items]))
+        known = self._ground.ready.run(lambda connection: _known(connection, [order.request.id for order in orders]))
         contents = ContentBatch(self._ground.stores, self._ground.pdf_pool)
         try:
             begun = []
-            for item in items:
-                begun.append(self._begin(actor, contract, *item, known, contents))
+            for order in orders:
+                begun.append(self._begin(order, known, contents))
                 if contents.content_bytes >= _ENOUGH_BYTES:
                     break
             return Preparation(begun, contents)
@@ -106,49 +112,43 @@ class Preparer:
             contents.abort()
             raise
 
-    def prepare_many(
-        self, actor: Actor, contract_id: str, items: Sequence[tuple[DepositRequest, OpenSource]]
-    ) -> list[Prepared | Deposited | KuraError]:
+    def prepare_many(self, orders: Sequence[Order]) -> list[Prepared | Deposited | KuraError]:
         """Prepare several records, as `begin_many` and `Preparation.finish` do, to the last."""
         prepared: list[Prepared | Deposited | KuraError] = []
-        while len(prepared) < len(items):
-            prepared += self.begin_many(actor, contract_id, items[len(prepared) :]).finish()
+        while len(prepared) < len(orders):
+            prepared += self.begin_many(orders[len(prepared) :]).finish()
         return prepared
 
-    def _begin(
-        self,
-        actor: Actor,
-        contract: Contract,
-        request: DepositRequest,
-        open_source: OpenSource,
-        known: AbstractSet[str],
-        contents: ContentBatch,
-    ) -> _Begun | Deposited | KuraError:
+    def check(self, actor: Actor, contract_id: str, request: DepositRequest) -> RecordClass:
+        """Check what can be checked without the bytes; give the record class.
+
+        Raises:
+            RefusedError: the actor may not deposit this, or the request is wrong.
+        """
+        contract = self._ground.contract(contract_id)
+        record_class = check_request(request, contract.policy, self._ground.clock())
+        require(actor, Act.DEPOSIT, contract.id, record_class)
+        return record_class
+
+    def _begin(self, order: Order, known: AbstractSet[str], contents: ContentBatch) -> _Begun | Deposited | KuraError:
         """Check one record and seal its bytes; or find that it is here already."""
+        request = order.request
         try:
-            now = self._ground.clock()
-            record_class = check_request(request, contract.policy, now)
-            require(actor, Act.DEPOSIT, contract.id, record_class)
-            source = open_source()
+            contract, now = self._ground.contract(order.contract_id), self._ground.clock()
+            record_class = self.check(order.actor, contract.id, request)
+            source = order.open_source()
             if request.id in known:
-                digest = None if self._ground.keys.is_sealed else digest_of(source)
-                return self._repeats.answer(actor, contract, request, digest)
+                digest = None if self._ground.keys.is_sealed else digest_of(source, order.sha256)
+                return self._repeats.answer(order.actor, contract, request, digest)
             scope = scope_of(record_class, request.ended_at, now.astimezone(JST).date())
             bucket = self._buckets.find(BucketId(contract.id, record_class.id, scope))
             token, is_indexed = self._token(request, bucket)
             data_key = os.urandom(32)
-            contents.seal(source, record_class, data_key, object_associated_data(contract.id, request.id, ORIGINAL, 1))
+            bound_to = object_associated_data(contract.id, request.id, ORIGINAL, 1)
+            contents.seal(source, record_class, data_key, bound_to, order.sha256)
         except KuraError as error:
             return error
-        return _Begun(
-            request=request,
-            actor=actor,
-            contract=contract,
-            bucket=bucket,
-            data_key=data_key,
-            token=token,
-            is_indexed=is_indexed,
-        )
+        return _Begun(order, contract, bucket, data_key, token, is_indexed)
 
     def _token(self, request: DepositRequest, bucket: BucketRow) -> tuple[bytes | None, bool]:
         """Give the index token; a sealed vault makes it when it is opened."""
@@ -168,15 +168,5 @@ def _known(connection: Connection, record_ids: Iterable[str]) -> set[str]:
 def _end(begun: _Begun, content: SealedContent | KuraError) -> Prepared | KuraError:
     if isinstance(content, KuraError):
         return content
-    metadata = Metadata(content.digest, os.urandom(32), metadata_of(begun.request), content.flaw)
-    return Prepared(
-        request=begun.request,
-        actor=begun.actor,
-        contract=begun.contract,
-        bucket=begun.bucket,
-        data_key=begun.data_key,
-        token=begun.token,
-        is_indexed=begun.is_indexed,
-        content=content,
-        metadata=metadata,
-    )
+    metadata = Metadata(content.digest, os.urandom(32), metadata_of(begun.order.request), content.flaw)
+    return Prepared(begun, content, metadata)

@@ -40,6 +40,7 @@ class DepositRequest:
         sequence: the station's own number.
         title_code: a code of the kind of document, as the counter system has it.
         file_name: how the depositor called the file; sealed.
+        clock_offset_s: how far the vault's clock was before the station's, where it counted.
     """
 
     id: str
@@ -51,6 +52,7 @@ class DepositRequest:
     sequence: int | None = None
     title_code: str | None = None
     file_name: str | None = None
+    clock_offset_s: int | None = None
 
 
 def check_request(request: DepositRequest, policy: Policy, now: datetime) -> RecordClass:

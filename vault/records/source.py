@@ -1,6 +1,5 @@
 """Where a deposit's bytes come from: an open file, or anything that fills a buffer."""
 
-import io
 import os
 import stat
 from typing import Protocol
@@ -16,9 +15,6 @@ class Source(Protocol):
 
     def finish(self) -> None:
         """Check that all was given; RefusedError("source-changed") where the source shrank, grew or was rewritten."""
-
-    def rewind(self) -> None:
-        """Begin anew, to compare with what is stored."""
 
 
 class FileSource:
@@ -57,25 +53,19 @@ class FileSource:
         if not unchanged or self._position != after.st_size:
             raise RefusedError("source-changed")
 
-    def rewind(self) -> None:
-        """Begin anew."""
-        self._position = 0
-
 
 class BytesSource:
     """Bytes in memory."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | memoryview) -> None:
         """Give `content`."""
-        self._content = io.BytesIO(content)
+        self._rest = memoryview(content)
 
     def read_into(self, buffer: memoryview) -> int:
         """Fill `buffer`."""
-        return self._content.readinto(buffer)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
 
     def finish(self) -> None:
         """Nothing in memory changes on its own."""
-
-    def rewind(self) -> None:
-        """Begin anew."""
-        self._content.seek(0)

@@ -143,6 +143,21 @@ class Vault:
         self.publish()
         return recovered
 
+    def confront(self, contract_id: str, note: str) -> None:
+        """Compare a ledger with a checkpoint that somebody was given; where it is behind, all appending stops.
+
+        Raises:
+            IntegrityError: the checkpoint is not of this ledger; or the ledger does not continue it.
+        """
+        log = self.ground.log_of(contract_id)
+        known = open_checkpoint(note.encode(), log.key)
+        try:
+            require_not_behind(log, [known])
+        except IntegrityError as error:
+            self._suspects[log.id] = Suspect(log, [known], error.code)
+            self.ground.sequencer.halt(error)
+            raise
+
     def publish(self, then: Callable[[], object] = lambda: None) -> None:
         """Bring the published tiles and checkpoints up to the durable heads; one thread at a time does it.
 

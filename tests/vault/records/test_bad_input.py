@@ -209,9 +209,6 @@ class Disturbed:
     def finish(self) -> None:
         self._source.finish()
 
-    def rewind(self) -> None:
-        self._source.rewind()
-
 
 def append(path: Path) -> None:
     with path.open("ab") as file:

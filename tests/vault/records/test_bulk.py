@@ -9,6 +9,7 @@ from vaults import ADMIN, CONTRACT, OPERATOR, new_vault, pdf, request, source
 from vault.errors import KuraError, RefusedError, UnavailableError
 from vault.records.bulk import deposit_many
 from vault.records.deposited import Deposited
+from vault.records.order import Order
 from vault.records.prepare import Prepared
 from vault.records.request import DepositRequest
 from vault.records.source import FileSource, Source
@@ -49,11 +50,12 @@ def test_many_records_share_commits_and_each_has_its_own_receipt(vault: Vault, t
 
 
 def test_large_records_are_not_kept_waiting_for_each_other(vault: Vault, tmp_path: Path) -> None:
-    items = [item(tmp_path, large) for large in [pdf(1, 20 << 20)] * 5]
-    first = vault.deposits.begin_many(vault.actor(OPERATOR), CONTRACT, items)
+    actor = vault.actor(OPERATOR)
+    orders = [Order(actor, CONTRACT, *item(tmp_path, large)) for large in [pdf(1, 20 << 20)] * 5]
+    first = vault.deposits.begin_many(orders)
     assert len(first) == 2
     assert len(first.finish()) == 2
-    prepared = vault.deposits.prepare_many(vault.actor(OPERATOR), CONTRACT, items[2:])
+    prepared = vault.deposits.prepare_many(orders[2:])
     assert [type(one) for one in prepared] == [Prepared] * 3
 
 

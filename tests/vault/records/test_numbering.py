@@ -17,6 +17,7 @@ from vault.errors import ConflictError
 from vault.people.actor import Actor
 from vault.people.stations import Station
 from vault.records.numbering import Numbers, numbers_of
+from vault.records.order import Order
 from vault.records.vault import Vault
 
 COUNTER = Station("counter-1", StationKind.COUNTER, vaults.CONTRACT)
@@ -84,11 +85,16 @@ def test_the_same_record_again_is_no_conflict(vault: Vault, tmp_path: Path) -> N
 
 
 def test_of_two_records_with_one_number_in_one_commit_one_is_taken(vault: Vault, tmp_path: Path) -> None:
-    items = [
-        (vaults.request(sequence=7), lambda: vaults.source(vaults.pdf(), tmp_path)),
-        (vaults.request(sequence=7), lambda: vaults.source(vaults.pdf(), tmp_path)),
+    orders = [
+        Order(
+            COUNTER.actor(),
+            vaults.CONTRACT,
+            vaults.request(sequence=7),
+            lambda: vaults.source(vaults.pdf(), tmp_path),
+        )
+        for _ in range(2)
     ]
-    prepared = vault.deposits.prepare_many(COUNTER.actor(), vaults.CONTRACT, items)
+    prepared = vault.deposits.prepare_many(orders)
     first, second = vault.deposits.commit(prepared)  # type: ignore[arg-type]  # both are prepared
     assert not isinstance(first, ConflictError)
     assert isinstance(second, ConflictError)

@@ -9,7 +9,8 @@ from typing import Any
 from vault.cli.host.call import Call, Fields, Item
 from vault.cli.owner.wire import encode_error
 from vault.errors import KuraError, RefusedError
-from vault.records.bulk import Outcome, deposit_many
+from vault.records.bulk import deposit_many
+from vault.records.deposited import Outcome
 from vault.records.import_id import import_id
 from vault.records.request import DepositRequest
 from vault.records.source import FileSource, Source

@@ -6,15 +6,13 @@ A client's wrong, oversized or cut request hurts nobody but that client.
 import selectors
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-import structlog
-
+from vault.api.listener import Listener
 from vault.cli.host.call import Item, Request
 from vault.cli.host.verbs import perform
 from vault.cli.owner.address import listen, peer_user, remove
@@ -22,6 +20,7 @@ from vault.cli.owner.wire import Connection, encode_error
 from vault.errors import IntegrityError, KuraError, RefusedError, UnavailableError
 from vault.records.orphans import sweep_orphans
 from vault.records.vault import Vault
+from vault.service_log import service_log
 
 PUBLISH_EVERY_S = 3.0
 KEEP_AHEAD_EVERY_S = 3600.0
@@ -29,8 +28,8 @@ SWEEP_EVERY_S = 24 * 3600.0
 _MAX_CLIENTS = 64
 
 
-def serve(vault: Vault, ready: Callable[[], None]) -> None:
-    """Answer clients until SIGTERM or SIGINT; verbs under way are finished. The caller closes the vault.
+def serve(vault: Vault, stations: Listener | None, ready: Callable[[], None]) -> None:
+    """Answer clients and stations until SIGTERM or SIGINT; what is under way is finished. The caller closes the vault.
 
     Raises:
         UnavailableError: the socket cannot be made.
@@ -42,7 +41,8 @@ def serve(vault: Vault, ready: Callable[[], None]) -> None:
     with listener, woken, waker, selectors.DefaultSelector() as selector, _Signals(waker):
         selector.register(listener, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
-        clients, rounds = _Clients(vault), _Rounds(vault)
+        clients, rounds = _Clients(vault), _Rounds(vault, stations)
+        rounds.admit_stations()
         ready()
         while True:
             chosen = {key.fileobj for key, _ in selector.select(PUBLISH_EVERY_S)}
@@ -52,6 +52,8 @@ def serve(vault: Vault, ready: Callable[[], None]) -> None:
                 clients.admit(listener.accept()[0])
             rounds.go(time.monotonic())
         remove(vault.folder)
+        if stations is not None:
+            stations.stop()
         clients.finish()
 
 
@@ -76,14 +78,15 @@ class _Signals:
 
 
 class _Rounds:
-    """What an owner does from time to time: publish, make buckets ahead, sweep orphans."""
+    """What an owner does from time to time: publish, make buckets ahead, sweep orphans, renew the listener."""
 
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
+    def __init__(self, vault: Vault, stations: Listener | None) -> None:
+        self._vault, self._stations = vault, stations
         self._due: dict[Callable[[], object], tuple[float, float]] = {
             vault.publish: (0.0, PUBLISH_EVERY_S),
             vault.make_ahead: (0.0, KEEP_AHEAD_EVERY_S),
             self._sweep: (0.0, SWEEP_EVERY_S),
+            self.admit_stations: (0.0, PUBLISH_EVERY_S),
         }
 
     def go(self, now: float) -> None:
@@ -97,9 +100,18 @@ class _Rounds:
             try:
                 task()
             except KuraError as error:
-                _log().warning("round-failed", code=error.code)
+                service_log().warning("round-failed", code=error.code)
             except OSError as error:
-                _log().warning("round-failed", code=type(error).__name__)
+                service_log().warning("round-failed", code=type(error).__name__)
+
+    def admit_stations(self) -> None:
+        """Let stations connect, as soon as the vault can vouch for itself; keep its certificate good."""
+        if self._stations is None:
+            return
+        if self._stations.is_serving:
+            self._stations.renew()
+        elif not (self._vault.is_sealed and not self._vault.enrolment.has_authority):
+            self._stations.start()
 
     def _sweep(self) -> None:
         sweep_orphans(self._vault.ground)
@@ -139,7 +151,7 @@ class _Clients:
         try:
             _converse(self._vault, connection, peer_user(connected))
         except Exception as error:  # noqa: BLE001 - a client must not end the owner
-            _log().error("client-failed", reason=type(error).__name__)
+            service_log().error("client-failed", reason=type(error).__name__)
         finally:
             with self._lock:
                 del self._open[threading.current_thread()]
@@ -158,12 +170,12 @@ def _converse(vault: Vault, connection: Connection, user_id: int) -> None:
         verb = request.verb
         result = perform(vault, request, user_id, _items(connection), _teller(connection))
         answer: Mapping[str, object] = {"result": result}
-        _log().info("verb", verb=verb, user_id=user_id, outcome="done")
+        service_log().info("verb", verb=verb, user_id=user_id, outcome="done")
     except KuraError as error:
         answer = {"error": encode_error(error)}
-        _log().info("verb", verb=verb, user_id=user_id, outcome=error.code)
+        service_log().info("verb", verb=verb, user_id=user_id, outcome=error.code)
     except Exception as error:  # noqa: BLE001 - told to the client in a sentence, and to the log by its type
-        _log().error("verb", verb=verb, user_id=user_id, outcome=type(error).__name__)
+        service_log().error("verb", verb=verb, user_id=user_id, outcome=type(error).__name__)
         answer = {"error": encode_error(IntegrityError("unexpected", reason=type(error).__name__))}
     with suppress(UnavailableError):
         connection.send(answer)
@@ -183,17 +195,3 @@ def _items(connection: Connection) -> Iterator[Item]:
 
 def _teller(connection: Connection) -> Callable[[Mapping[str, object]], None]:
     return lambda progress: connection.send({"progress": progress})
-
-
-def _log() -> structlog.typing.FilteringBoundLogger:
-    """The owner's log: JSON lines on standard error; codes and numbers only."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(20),
-    )
-    return logger

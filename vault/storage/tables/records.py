@@ -56,6 +56,9 @@ class RecordRow(Base):
     station: Mapped[str] = mapped_column(String(64))  # who deposited: "person:1001" or a station's name
     sequence: Mapped[int | None]  # the station's own number
     title_code: Mapped[str | None] = mapped_column(String(64))
+    clock_offset_s: Mapped[int | None]  # the vault's clock less the station's, where it counted
+    lines: Mapped[int | None]  # of a journal
+    lines_root: Mapped[bytes | None] = mapped_column(LargeBinary)  # Merkle root of a journal's lines
     deposited_at: Mapped[datetime] = mapped_column(Instant)
     envelope_id: Mapped[str] = mapped_column(ForeignKey("envelopes.id"))
     wrapped_key: Mapped[bytes] = mapped_column(LargeBinary)  # the data key, AES-KWP under the envelope's key

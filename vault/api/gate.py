@@ -1,0 +1,99 @@
+"""The gate: every request is a station's, by its certificate as it stands now, and within its rate.
+
+What is refused here has not been looked at. A body that was not read is passed over for a while after the answer, for a
+client that writes without reading would find its connection reset, and never see why.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any, Final
+
+from vault.api.problems import problem_response
+from vault.api.protocol import FINGERPRINT
+from vault.api.rates import Rates
+from vault.errors import KuraError, RefusedError
+from vault.people.stations import Station, station_by_certificate
+from vault.records.ground import Ground
+from vault.service_log import service_log
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+STATION: Final = "kura.station"
+_PASS_OVER_BYTES: Final = 16 << 20
+_PASS_OVER_S: Final = 10.0
+
+
+class Gate:
+    """Lets stations pass to the routes behind it."""
+
+    def __init__(self, ground: Ground, rates: Rates, routes: App) -> None:
+        """Guard `routes`."""
+        self._ground, self._rates, self._routes = ground, rates, routes
+        self._log = service_log()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._routes(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send)
+        try:
+            station = self._station(scope.get(FINGERPRINT))
+            self._rates.take_request(station.name)
+        except KuraError as error:
+            await problem_response(error)(scope, exchange.receive, exchange.send)
+            self._log.info("request", method=scope["method"], outcome=error.code, status=exchange.status)
+            return
+        scope[STATION] = station
+        await self._routes(scope, exchange.receive, exchange.send)
+        self._log.info("request", station=station.name, method=scope["method"], status=exchange.status)
+
+    def _station(self, fingerprint: str | None) -> Station:
+        if fingerprint is None:
+            raise RefusedError("certificate-missing")
+        return self._ground.ready.run(lambda connection: station_by_certificate(connection, fingerprint))
+
+
+class _Exchange:
+    """One request and its answer: knows how much of the body has come."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.status = 0
+        self._receive, self._send = receive, send
+        fields = dict(scope["headers"])
+        self._is_whole = fields.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in fields
+        self._is_expected = b"expect" in fields  # the client waits to be told to send
+        self._is_gone = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._is_expected = False
+        if message["type"] == "http.disconnect":
+            self._is_gone = True
+        elif not message.get("more_body", False):
+            self._is_whole = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if not self._is_whole:
+                message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
+        elif not message.get("more_body", False) and not self._is_whole and not self._is_expected:
+            await self._send({**message, "more_body": True})
+            await self._pass_over()
+            message = {"type": "http.response.body", "body": b""}
+        await self._send(message)
+
+    async def _pass_over(self) -> None:
+        """Take what is still on its way, up to a limit."""
+        passed = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PASS_OVER_S):
+                while not self._is_whole and not self._is_gone and passed < _PASS_OVER_BYTES:
+                    passed += len((await self.receive()).get("body", b""))
