@@ -12,7 +12,8 @@ from vault.errors import IntegrityError
 MEDIA_TYPE: Final = "application/vnd.kura.batch"
 MAX_ITEMS: Final = 256
 MAX_ITEM_BYTES: Final = 4 << 20
-_MAX_BYTES: Final = 64 << 20  # of one request: a lost connection costs no more than that again
+_MAX_BYTES: Final = 32 << 20  # of one request
+_MAX_LINE_BYTES: Final = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,11 @@ def grouped(sizes: Sequence[int]) -> Iterator[range]:
     """
     first, total = 0, 0
     for index, size in enumerate(sizes):
-        if index > first and (index - first == MAX_ITEMS or total + size > _MAX_BYTES):
+        needed = size + _MAX_LINE_BYTES
+        if index - first == MAX_ITEMS or total + needed > _MAX_BYTES:
             yield range(first, index)
             first, total = index, 0
-        total += size
+        total += needed
     if sizes:
         yield range(first, len(sizes))
 

@@ -34,11 +34,13 @@ class Health:
         is_sealed: it takes most records all the same; spools it takes only when open.
         takes: it takes records now.
         clock_ahead_s: how far the station's clock is ahead of the vault's, the way there and back left in.
+        newest: the station's highest number that the vault has; 0 where it has none.
     """
 
     is_sealed: bool
     takes: bool
     clock_ahead_s: float
+    newest: int
 
 
 class Exchange:
@@ -113,7 +115,8 @@ class Exchange:
             return Request("PUT", path, self._with_checkpoint({"Content-Type": SPOOLED}), spool)
 
         class_id, sequence = (number.class_id, number.sequence) if number is not None else (None, None)
-        return self._taken(self._connection.request(make, _TRIES), Sent(header.id, class_id, sequence, header))
+        # Once: a spool waits for days if need be, and not for the next seconds.
+        return self._taken(self._connection.request(make, 1), Sent(header.id, class_id, sequence, header))
 
     def receipt(self, number: Number) -> Taken | None:
         """Ask for the receipt of a record, its bytes not compared; None where the vault does not have it."""
@@ -142,7 +145,7 @@ class Exchange:
             if tuple(values[name] for name in ("station", "contract", "log_vkey")) != mine:
                 raise IntegrityError("vault-differs")
             ahead = self._clock() - parse_instant(values["time"])
-            return Health(bool(values["sealed"]), bool(values["takes"]), ahead.total_seconds())
+            return Health(bool(values["sealed"]), bool(values["takes"]), ahead.total_seconds(), int(values["newest"]))
         except (KeyError, ValueError, TypeError) as error:
             raise IntegrityError("vault-answer-malformed") from error
 

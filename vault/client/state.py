@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS receipts (record_id TEXT PRIMARY KEY, receipt TEXT NO
 CREATE TABLE IF NOT EXISTS told (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
 _COLUMNS = "sequence, status, record_id, class_id, key"
+_NEXT = """
+SELECT coalesce((SELECT min(sequence) FROM numbers WHERE status = 'free'), max(sequence) + 1, 1) FROM numbers
+"""
 _CHECKPOINT, _CHECKPOINT_SIZE = "checkpoint", "checkpoint_size"
 
 
@@ -62,18 +65,14 @@ class Number:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """How many of the numbers from 1 to `newest` are in each state."""
+    """How many numbers are in each state; `newest` is the highest, 0 where none was given out."""
 
+    newest: int
     open: int
     spooled: int
     taken: int
     used: int
     free: int
-
-    @property
-    def newest(self) -> int:
-        """The highest number that was ever given out; 0 where none was."""
-        return self.open + self.spooled + self.taken + self.used + self.free
 
 
 class State:
@@ -101,16 +100,18 @@ class State:
                 row = run(f"SELECT {_COLUMNS} FROM numbers WHERE key = ?", (key,)).fetchone()  # noqa: S608
                 if row is not None:
                     return _number(row)
-            return self._bind(new_record_id(), class_id, key)
+            (sequence,) = run(_NEXT).fetchone()
+            return self._bind(sequence, new_record_id(), class_id, key)
 
-    def renumber(self, number: Number) -> Number:
-        """Give a record another number, for the vault has another record under this one."""
+    def renumber(self, number: Number, newest: int) -> Number:
+        """Give a record a number above `newest`, for the vault has another record under this one."""
         with self._transaction() as run:
             run(
                 "UPDATE numbers SET status = 'used', record_id = NULL, key = NULL WHERE sequence = ?",
                 (number.sequence,),
             )
-            return self._bind(number.record_id, number.class_id, number.key)
+            (own,) = run("SELECT max(sequence) FROM numbers").fetchone()
+            return self._bind(max(own, newest) + 1, number.record_id, number.class_id, number.key)
 
     def keep(self, taken: Taken) -> None:
         """Keep the receipt of a record that the vault has, and its checkpoint where it is the largest."""
@@ -163,7 +164,8 @@ class State:
         """Say how many numbers are in each state."""
         with _failing():
             counted = dict(self._database.execute("SELECT status, count(*) FROM numbers GROUP BY status").fetchall())
-        return Numbers(**{status.value: counted.get(status.value, 0) for status in Status})
+            (newest,) = self._database.execute("SELECT coalesce(max(sequence), 0) FROM numbers").fetchone()
+        return Numbers(newest=newest, **{status.value: counted.get(status.value, 0) for status in Status})
 
     def receipt(self, record_id: str) -> str | None:
         """Give the receipt that is kept of a record."""
@@ -190,9 +192,7 @@ class State:
     def _tell(self, name: str, value: str) -> None:
         self._database.execute("INSERT OR REPLACE INTO told VALUES (?, ?)", (name, value))
 
-    def _bind(self, record_id: str, class_id: str, key: str | None) -> Number:
-        statement = "SELECT coalesce((SELECT min(sequence) FROM numbers WHERE status = 'free'), max(sequence) + 1, 1)"
-        (sequence,) = self._database.execute(f"{statement} FROM numbers").fetchone()
+    def _bind(self, sequence: int, record_id: str, class_id: str, key: str | None) -> Number:
         values = (sequence, Status.OPEN, record_id, class_id, key)
         self._database.execute(f"INSERT OR REPLACE INTO numbers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)", values)  # noqa: S608
         return Number(*values)

@@ -25,7 +25,7 @@ from vault.client.workplace import Workplace
 from vault.errors import KuraError, RefusedError, UnavailableError
 from vault.sealing.spooled import SpoolWriter
 
-_NUMBERS_TRIED = 16  # of a station whose state was put back: each is marked, so the next deposit goes on from there
+_NUMBERS_TRIED = 3
 
 
 class Station:
@@ -193,7 +193,7 @@ class Station:
                 taken = self._work.exchange.deposit(number, deposit, body)
             except RefusedError as error:
                 if error.code == "sequence-taken":
-                    number = self._work.state.renumber(number)
+                    number = self._renumbered(number)
                     continue
                 self._give_up(number, error)
                 raise
@@ -219,13 +219,17 @@ class Station:
                 self._work.state.keep(result)
                 return result
             if result.code == "sequence-taken":
-                return self._send(self._work.state.renumber(number), deposit, body)
+                return self._send(self._renumbered(number), deposit, body)
             if isinstance(result, UnavailableError):
                 return self._spooled(result, number, deposit, body)
             self._give_up(number, result)
         except KuraError as error:
             return error
         return result
+
+    def _renumbered(self, number: Number) -> Number:
+        """Go on behind all the vault has: the station's state was lost, or put back to an earlier one."""
+        return self._work.state.renumber(number, self._work.exchange.health().newest)
 
     def _give_up(self, number: Number, error: KuraError) -> None:
         """Let go of a refused record's key. The number stays open: an earlier try may have arrived."""

@@ -83,7 +83,7 @@ def test_groups_cover_everything_in_order_and_keep_the_limits() -> None:
         sizes = [drawn.randint(0, 4 << 20) for _ in range(drawn.randint(0, 600))]
         groups = list(grouped(sizes))
         assert [index for group in groups for index in group] == list(range(len(sizes)))
-        assert all(0 < len(group) <= MAX_ITEMS and sum(sizes[group.start : group.stop]) <= 64 << 20 for group in groups)
+        assert all(0 < len(group) <= MAX_ITEMS and sum(sizes[group.start : group.stop]) <= 32 << 20 for group in groups)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"results": {}}', b'{"results": []}', b'{"results": [1]}'])

@@ -91,11 +91,13 @@ def test_a_forgotten_key_leaves_the_number_open(state: State) -> None:
 
 def test_a_renumbered_record_keeps_id_and_key_and_the_old_number_is_never_given_out(state: State) -> None:
     number = state.claim("application_form", "scan-1")
-    again = state.renumber(number)
-    assert (again.sequence, again.record_id, again.key) == (2, number.record_id, "scan-1")
-    assert state.claim("application_form", "scan-1") == again
-    assert state.claim("application_form").sequence == 3
-    assert state.numbers().used == 1
+    for newest, sequence in ((0, 2), (2, 3), (40, 41)):
+        again = state.renumber(number, newest)
+        assert (again.sequence, again.record_id, again.key) == (sequence, number.record_id, "scan-1")
+        assert state.claim("application_form", "scan-1") == again
+        number = again
+    assert state.claim("application_form").sequence == 42
+    assert (state.numbers().used, state.numbers().newest) == (3, 42)
 
 
 def test_a_refused_spool_stays_a_gap(state: State) -> None:
