@@ -1,0 +1,110 @@
+"""A station's folder as `kura station enrol` leaves it, with an authority and a ledger of the test's own."""
+
+import socket
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import naive_tree
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from vault.client.answers import Ledger
+from vault.client.station_folder import StationFolder
+from vault.ledger.checkpoint import Checkpoint, sign_checkpoint
+from vault.ledger.event import Event, EventKind, encode_entry
+from vault.ledger.merkle import inclusion_proof, root_at
+from vault.ledger.note import VerifierKey
+from vault.ledger.receipt import Receipt
+from vault.people.certificates import Authority, key_to_certify, new_authority, pem, station_certificate
+
+STATION = "counter-1"
+CONTRACT = "nishinomiya"
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass
+class Enroller:
+    """An authority that certifies what stations ask for."""
+
+    authority: Authority
+    serial: int = 1
+
+    @classmethod
+    def new(cls) -> "Enroller":
+        key = generate_private_key(SECP256R1())
+        return cls(new_authority("test", key.public_key(), lambda form: key.sign(form, ECDSA(SHA256())), NOW, 1))
+
+    def certify(self, request: bytes, name: str = STATION, at: datetime = NOW) -> bytes:
+        self.serial += 1
+        issued = station_certificate(self.authority, key_to_certify(request), name, at, self.serial)
+        return pem(issued).encode()
+
+
+@dataclass
+class City:
+    """A ledger in memory that signs receipts for any event."""
+
+    origin: str = f"kura.test/vault/{CONTRACT}"
+    signing_key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    entries: list[bytes] = field(default_factory=list)
+
+    @property
+    def key(self) -> VerifierKey:
+        return VerifierKey.named(self.origin, self.signing_key.public_key().public_bytes_raw())
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.key, CONTRACT, STATION)
+
+    def receipt(
+        self, body: dict[str, Any], kind: EventKind = EventKind.DEPOSIT_ACCEPTED, actor: str = f"station:{STATION}"
+    ) -> str:
+        """Log an event of this body and give its receipt."""
+        self.entries.append(encode_entry(Event(kind, NOW, actor, body)))
+        size = len(self.entries)
+        read = lambda level, index: naive_tree.subtree(level, index, self.entries)  # noqa: E731
+        note = sign_checkpoint(Checkpoint(self.origin, size, root_at(size, read)), self.key, self.signing_key.sign)
+        return Receipt(self.entries[-1], size - 1, tuple(inclusion_proof(size - 1, size, read)), note).encode()
+
+
+@pytest.fixture
+def enroller() -> Enroller:
+    return Enroller.new()
+
+
+@pytest.fixture
+def city() -> City:
+    return City()
+
+
+@pytest.fixture
+def away_port() -> int:
+    """A port at which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def station_path(tmp_path: Path, enroller: Enroller, city: City, away_port: int) -> Path:
+    """The folder of a station that is enrolled at a vault which is away."""
+    path = tmp_path / "station"
+    request = StationFolder.create(path, f"https://127.0.0.1:{away_port}", STATION)
+    (path / f"{STATION}.crt").write_bytes(enroller.certify(request.read_bytes()))
+    (path / "vault-authority.crt").write_text(pem(enroller.authority.certificate))
+    (path / "log.vkey").write_text(city.key.encode() + "\n")
+    return path
+
+
+def expiry(certificate: Path) -> datetime:
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+
+
+def days(count: int) -> timedelta:
+    return timedelta(days=count)
