@@ -1,13 +1,18 @@
-"""`kura station enrol`, `renew`, `revoke` and `list`: the machines that write to the vault."""
+"""`kura station enrol`, `renew`, `revoke`, `list` and `test`: the machines that write to the vault."""
 
 from collections.abc import Iterable, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vault.cli.face import Answer, Face, command
-from vault.cli.options import As, Contract, PassphraseFile, perform, read_text
+from vault.bootstrap import now_utc
+from vault.cli.conformance import Conformance
+from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
+from vault.cli.options import As, Contract, PassphraseFile, perform, read_bytes, read_text
+from vault.client import Deposit
+from vault.client.station_folder import StationFolder
 from vault.errors import UnavailableError
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The station's name. 送信端末の名前")]
@@ -22,6 +27,7 @@ def register(app: typer.Typer) -> None:
     command(station, "renew")(renew)
     command(station, "revoke")(revoke)
     command(station, "list")(list_stations)
+    command(station, "test")(conformance_test)
     app.add_typer(station, name="station")
 
 
@@ -92,6 +98,28 @@ def list_stations(
         for certificate in station["certificates"]:
             face.say(*_certificate(certificate))
     return Answer(result)
+
+
+def conformance_test(
+    face: Face,
+    *,
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="The station's folder. 送信端末のフォルダー")],
+    record_class: Annotated[str, typer.Option("--class", help="Of what is deposited. 記録区分")] = "application_form",
+    subject_key: Annotated[str | None, typer.Option("--subject-key", help="任意の番号")] = "TEST-00001",
+    document: Annotated[Path | None, typer.Option("--document", help="Default: a sample. 送信する文書")] = None,
+) -> Answer:
+    """お試し用のKuraで接続を確認します。Try a trial vault from the station's side; what is deposited stays there."""
+    sample = files("vault.cli").joinpath("sample", "book-page.pdf").read_bytes()
+    content = sample if document is None else read_bytes(document)
+    deposit = Deposit(class_id=record_class, ended_at=now_utc(), subject_key=subject_key or None)
+    checks = []
+    for check in Conformance(StationFolder.read(target), content, deposit).checks():
+        mark = "✓" if check.failed is None else "✗"
+        failed = "" if check.failed is None else f" – {check.failed}"
+        face.say(*(f"{mark} {name}{failed}" for name in check.names))
+        checks.append({"check": check.names[0], "ok": check.failed is None, "failed": check.failed})
+    holds = all(check["ok"] for check in checks)
+    return Answer({"ok": holds, "checks": checks}, FINE if holds else PROOF_FAILED)
 
 
 def say_numbers(newest: int, missing: Iterable[Sequence[int]]) -> tuple[str, str]:
