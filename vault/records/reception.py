@@ -7,6 +7,7 @@ reception.close()                   # when all that was handed over is answered
 
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -19,6 +20,7 @@ from vault.records.pipeline import Pipeline, Result
 from vault.records.prepare import Prepared
 
 _GROUP = 64  # records per commit, at most
+_LINGER_S = 0.01  # a commit costs as much as several records: it waits so long for the half of those under way
 
 Answer = Future[Deposited]
 
@@ -48,6 +50,7 @@ class Reception:
     def __init__(self, deposits: Deposits) -> None:
         """Start the threads."""
         self._deposits = deposits
+        self._lock, self._under_way = threading.Lock(), 0  # handed over and not answered
         self._ready: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()  # None: the end
         self._pipeline: Pipeline[tuple[Answer, _Together]] = Pipeline(deposits, self._hear)
         self._committing = threading.Thread(target=self._commit, name="committing", daemon=True)
@@ -62,6 +65,7 @@ class Reception:
         """Take several records, all that are good under one commit; an answer for each, in order."""
         together = _Together(len(orders))
         answers = [_answer() for _ in orders]
+        self._count(len(orders))
         for answer, order in zip(answers, orders, strict=True):
             self._pipeline.submit((answer, together), order)
         return answers
@@ -78,6 +82,7 @@ class Reception:
         if isinstance(prepared, Deposited):
             return prepared
         answer = _answer()
+        self._count(1)
         self._ready.put([(answer, prepared)])
         return answer.result()
 
@@ -92,7 +97,7 @@ class Reception:
         for (answer, together), result in results:
             ready += together.add(answer, result)
             if not isinstance(result, Prepared):
-                _tell(answer, result)
+                self._tell(answer, result)
         if ready:
             self._ready.put(ready)
 
@@ -107,28 +112,35 @@ class Reception:
             except Exception as error:  # noqa: BLE001 - a defect; told to whoever asked
                 outcomes = [error for _ in waiting]
             for (answer, _), outcome in zip(waiting, outcomes, strict=True):
-                _tell(answer, outcome)
+                self._tell(answer, outcome)
 
     def _gather(self) -> tuple[_Waiting, bool]:
-        """Wait for what is ready, and take what is there already."""
+        """Wait for what is ready, take what is there already, and linger for some of what is under way."""
         waiting: _Waiting = []
+        deadline = 0.0
         with suppress(queue.Empty):
             while len(waiting) < _GROUP:
-                more = self._ready.get_nowait() if waiting else self._ready.get()
+                rest_s = max(0.0, deadline - time.monotonic()) if 2 * len(waiting) < self._under_way else 0.0
+                more = self._ready.get(timeout=rest_s) if waiting else self._ready.get()
                 if more is None:
                     return waiting, True
                 waiting += more
+                deadline = deadline or time.monotonic() + _LINGER_S
         return waiting, False
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._under_way += more
+
+    def _tell(self, answer: Answer, outcome: Result) -> None:
+        self._count(-1)
+        if isinstance(outcome, Deposited):
+            answer.set_result(outcome)
+        elif isinstance(outcome, Exception):
+            answer.set_exception(outcome)
 
 
 def _answer() -> Answer:
     answer = Answer()
     answer.set_running_or_notify_cancel()  # nobody may cancel it: the record may be on its way into the ledger
     return answer
-
-
-def _tell(answer: Answer, outcome: Result) -> None:
-    if isinstance(outcome, Deposited):
-        answer.set_result(outcome)
-    elif isinstance(outcome, Exception):
-        answer.set_exception(outcome)
