@@ -14,6 +14,7 @@ from bench.ingest import ingest_pdf, ingest_video, two_copies
 from bench.latency import deposit_latency
 from bench.ledger import ledger
 from bench.memory import memory
+from bench.net import net_batch, net_pdf, net_video
 from bench.one_transaction import one_transaction
 from bench.options import Options
 from bench.peers import peers
@@ -29,6 +30,9 @@ BENCHMARKS: Mapping[str, Callable[[Options], Result]] = {
     "read-bulk": read_bulk,
     "read-each": read_each,
     "memory": memory,
+    "net-pdf": net_pdf,
+    "net-video": net_video,
+    "net-batch": net_batch,
     "deposit-latency": deposit_latency,
     "ledger": ledger,
     "peers": peers,

@@ -7,6 +7,7 @@ client that writes without reading would find its connection reset, and never se
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final
 
 from vault.api.problems import problem_response
@@ -47,11 +48,12 @@ class Gate:
             self._rates.take_request(station.name)
         except KuraError as error:
             await problem_response(error)(scope, exchange.receive, exchange.send)
-            self._log.info("request", method=scope["method"], outcome=error.code, status=exchange.status)
+            self._log.info("refused", method=scope["method"], code=error.code, status=exchange.status)
             return
         scope[STATION] = station
         await self._routes(scope, exchange.receive, exchange.send)
-        self._log.info("request", station=station.name, method=scope["method"], status=exchange.status)
+        if exchange.status >= HTTPStatus.BAD_REQUEST:  # what was taken is in the ledger
+            self._log.info("refused", station=station.name, method=scope["method"], status=exchange.status)
 
     def _station(self, fingerprint: str | None) -> Station:
         if fingerprint is None:
