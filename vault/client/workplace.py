@@ -33,7 +33,6 @@ class Workplace:
         self._lock = _locked(self._folder.state)
         try:
             self._folder.finish_renewal()
-            self._folder.certificate_checked()
             key = self._folder.ledger_key()
             self.contract = key.name.rpartition("/")[2]
             self._ledger = Ledger(key, self.contract, self._folder.name)
@@ -75,9 +74,11 @@ class Workplace:
         self._connect()
 
     def _connect(self) -> None:
-        folder = self._folder
+        folder, certificate = self._folder, self._folder.certificate_checked()
         context = tls_context(folder.authority_pem(), str(folder.certificate), str(folder.key))
-        self._connection = Connection(folder.host, folder.port, context)
+        self._connection = Connection(
+            folder.host, folder.port, context, lambda: self._clock() > certificate.not_valid_after_utc
+        )
         self.exchange = Exchange(self._connection, self._ledger, lambda: self.state.checkpoint, self._clock)
 
 

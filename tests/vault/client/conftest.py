@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from vault.api.listener import Listener
 from vault.client.answers import Ledger
+from vault.client.connection import Connection
 from vault.client.station_folder import StationFolder
 from vault.ledger.checkpoint import Checkpoint, sign_checkpoint
 from vault.ledger.event import Event, EventKind, encode_entry
@@ -121,7 +123,7 @@ class Served:
     def path(self) -> Path:
         return self.folder / STATION
 
-    def start(self, **settings: float) -> None:
+    def start(self, **settings: object) -> None:
         """Listen at the port of the first time."""
         values = {"port": self.port} | self.settings | settings
         self.listener = Listener(self.vault, ListenerSettings.model_validate(values))
@@ -130,7 +132,12 @@ class Served:
         self.port = self.listener.port
 
     def stop(self) -> None:
+        """Go away as a machine does that loses its power: connections are not ended, they break."""
         assert self.listener is not None
+        server = self.listener._server  # noqa: SLF001 - nothing of the product breaks connections
+        if server is not None:
+            for protocol in list(server.server_state.connections):
+                protocol.loop.call_soon_threadsafe(protocol.transport.abort)
         self.listener.stop()
 
     def enrol(self, name: str = STATION, kind: str = "counter", host: str = "localhost") -> Path:
@@ -142,6 +149,14 @@ class Served:
         (path / "vault-authority.crt").write_text(pem(self.vault.enrolment.authority().certificate))
         (path / "log.vkey").write_text(self.vault.ground.log_of(CONTRACT).key.encode() + "\n")
         return path
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let tries follow each other at once; how long they would have waited is listed."""
+    waited: list[float] = []
+    monkeypatch.setattr("vault.client.workplace.Connection", partial(Connection, sleep=waited.append))
+    return waited
 
 
 @pytest.fixture

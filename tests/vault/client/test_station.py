@@ -15,7 +15,6 @@ import vaults
 from ledger_vectors import refused
 
 from vault.client import Deposit, RefusedByVaultError, Spooled, Station, Taken, VaultBusyError
-from vault.client.connection import Connection
 from vault.client.state import State
 from vault.errors import IntegrityError, RefusedError, UnavailableError
 from vault.ledger.note import VerifierKey
@@ -29,6 +28,9 @@ if TYPE_CHECKING:
     from tests.vault.client.conftest import Served
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+
+
+pytestmark = pytest.mark.usefixtures("pauses")
 
 
 def form(number: int = 1, file_name: str = "form.pdf") -> Deposit:
@@ -196,16 +198,14 @@ def test_a_connection_that_the_vault_closed_is_made_again(served: "Served", stat
 def test_an_early_refusal_is_read_while_much_is_still_to_be_sent(served: "Served", tmp_path: Path) -> None:
     path = tmp_path / "huge"
     with path.open("wb") as file:
-        file.truncate(3 << 30)
+        file.truncate(256 << 20)
     with Station(served.path) as station, refused(RefusedByVaultError, "content-too-large"):
         station.deposit(path, form())
 
 
-def test_retry_after_is_honoured_and_tries_are_bounded(served: "Served", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_after_is_honoured_and_tries_are_bounded(served: "Served", pauses: list[float]) -> None:
     served.stop()
     served.start(requests_per_second=0.5, burst=1)
-    pauses: list[float] = []
-    monkeypatch.setattr(Connection.__init__, "__kwdefaults__", {"sleep": pauses.append})
     with Station(served.path) as station, refused(VaultBusyError, "rate-exceeded"):
         for number in range(2):
             station.deposit(vaults.pdf(number), form())
