@@ -1,7 +1,7 @@
 """A vault that serves stations, in a process of its own; or the same server with a sink behind it.
 
-The sink has the TLS, the protocol and the gate of the vault, takes the bodies as fast as they come and keeps nothing: it
-is what the network part alone costs on this machine.
+The sink has the TLS, the protocol and the gate of the vault, takes the bodies as fast as they come and keeps nothing:
+it is what the network part alone costs on this machine.
 """
 
 import subprocess

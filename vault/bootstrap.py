@@ -6,7 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from vault.records.ground import Clock, Contract, Ground
 from vault.records.intake.pdf_pool import PdfPool
 from vault.records.vault import Vault
 from vault.sealing.bucket_secrets import BucketSecrets
-from vault.settings import KeySettings, Settings, VaultSettings, read_settings, write_settings
+from vault.settings import KeySettings, ListenerSettings, Settings, VaultSettings, read_settings, write_settings
 from vault.storage.database import create_database, migrate, open_database
 from vault.storage.filesystem import FilesystemStore
 from vault.storage.tables import ContractRow, LedgerRow
@@ -49,6 +49,7 @@ class NewVault:
     epoch_dir: Path
     auto_unseal_passphrase: str | None = None
     origin: str | None = None
+    listener: ListenerSettings = field(default_factory=ListenerSettings)
     scrypt_log2_n: int = SCRYPT_LOG2_N
 
 
@@ -68,6 +69,7 @@ def create_vault(folder: Path, new: NewVault, clock: Clock = now_utc) -> Vault:
     settings = Settings(
         vault=VaultSettings(id=vault_id, origin=new.origin or f"{_host()}/{vault_id}"),
         keys=KeySettings(epoch_dir=new.epoch_dir.resolve(), auto_unseal=new.auto_unseal_passphrase is not None),
+        listener=new.listener,
     )
     for path in (folder, folder / "keys", folder / "ledgers", new.epoch_dir):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

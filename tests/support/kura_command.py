@@ -58,7 +58,7 @@ def served(folder: Path, *, sealed: bool = False, log: list[str] | None = None) 
     ) as server:
         assert server.stdout is not None
         try:
-            assert json.loads(server.stdout.readline()) == {"ready": True, "sealed": sealed}
+            assert json.loads(server.stdout.readline()) == {"ready": True, "sealed": sealed, "stations_port": None}
             yield server
         finally:
             server.send_signal(signal.SIGTERM)

@@ -2,26 +2,25 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import uuid_utils
-
+from retention.roles import StationKind
 from vault.bootstrap import NewVault, create_vault, now_utc, verify_vault
+from vault.cli.day_stations import connected
 from vault.cli.sample_day import Sample, sample_day
+from vault.client import Station, Taken
 from vault.errors import IntegrityError, KuraError
 from vault.keys.custodian import CustodianSecret
 from vault.ledger.note import VerifierKey
 from vault.ledger.receipt import Receipt
 from vault.people.persons import NewPerson
 from vault.people.purpose import ViewPurpose
-from vault.records.deposited import Deposited
 from vault.records.reading import Purpose
 from vault.records.scrub import scrub
 from vault.records.search import Query
-from vault.records.source import BytesSource
 from vault.records.vault import Vault
 
 CONTRACT = "nishinomiya"
@@ -89,26 +88,36 @@ def proofs(folder: Path, receipts: Path) -> dict[str, bool]:
     """Say which of the five proofs hold, from the files alone; one with nothing to prove yet is absent.
 
     `intact`: the whole vault verifies, and every receipt does, with the log's key alone.
+    `complete`: the vault is intact, and of all that its stations numbered nothing is missing.
     """
-    return {"intact": verify_vault(folder, None).is_sound and _receipts_hold(receipts)}
+    verdict = verify_vault(folder, None)
+    is_intact = verdict.is_sound and _receipts_hold(receipts)
+    held = {"intact": is_intact}
+    if verdict.is_complete is not None:
+        held["complete"] = is_intact and verdict.is_complete
+    return held
 
 
 def _live(vault: Vault, day: Day, custodian: CustodianSecret, samples: Path | None, say: Say) -> None:
-    plan = sample_day(CLERK, MANAGER, now_utc(), _ids(), samples)
-    say(f"Depositing {len(plan)} records …", f"{len(plan)} 件を登録しています…")
-    began = time.perf_counter()
-    done = [(sample, _deposit(vault, sample)) for sample in plan[:-4]]
-    say("Sealed: it goes on taking, and shows nothing …", "鍵の投入前でも登録は続き、閲覧はできません…")
-    vault.seal()
-    done += [(sample, _deposit(vault, sample)) for sample in plan[-4:]]
-    _refused(lambda: _read(vault, MANAGER, done[0][1].record_id), "vault-sealed")
-    vault.unseal(custodian)
-    day.figures["deposit_s"] = round(time.perf_counter() - began, 3)
-    _keep_receipts(vault, day.receipts, [deposited for _, deposited in done])
+    plan = sample_day(now_utc(), samples)
+    say("Enrolling the stations …", "送信端末を登録しています…")
+    with connected(
+        vault, CONTRACT, vault.actor(ADMIN), day.folder.with_name(day.folder.name + ".stations")
+    ) as stations:
+        say(f"{len(plan)} records come over TLS …", f"{len(plan)} 件を TLS で登録しています…")
+        began = time.perf_counter()
+        done = [(sample, _deposit(stations, sample)) for sample in plan[:-4]]
+        say("Sealed: it goes on taking, and shows nothing …", "鍵の投入前でも登録は続き、閲覧はできません…")
+        vault.seal()
+        done += [(sample, _deposit(stations, sample)) for sample in plan[-4:]]
+        _refused(lambda: _read(vault, MANAGER, done[0][1].record_id), "vault-sealed")
+        vault.unseal(custodian)
+        day.figures["deposit_s"] = round(time.perf_counter() - began, 3)
+    _keep_receipts(vault, day.receipts, [taken for _, taken in done])
     say("Reading each back, byte for byte …", "全件を読み戻して照合しています…")
-    for sample, deposited in done:
-        if _read(vault, sample.person, deposited.record_id) != sample.content:
-            raise IntegrityError("digest-differs", record=deposited.record_id)
+    for sample, taken in done:
+        if _read(vault, MANAGER, taken.record_id) != sample.content:
+            raise IntegrityError("digest-differs", record=taken.record_id)
     say("Refusing whoever may not …", "権限のない閲覧を拒否しています…")
     _refused(lambda: _read(vault, ADMIN, done[0][1].record_id), "not-allowed")
     found = vault.searches.search(vault.actor(CLERK), CONTRACT, Query(subject_key="nis-2026-00003"))
@@ -123,8 +132,8 @@ def _live(vault: Vault, day: Day, custodian: CustodianSecret, samples: Path | No
     }
 
 
-def _deposit(vault: Vault, sample: Sample) -> Deposited:
-    return vault.deposits.deposit(vault.actor(sample.person), CONTRACT, sample.request, BytesSource(sample.content))
+def _deposit(stations: Mapping[StationKind, Station], sample: Sample) -> Taken:
+    return stations[sample.station].send(sample.content, sample.deposit)
 
 
 def _read(vault: Vault, person: str, record_id: str) -> bytes:
@@ -142,11 +151,11 @@ def _refused(act: Callable[[], object], code: str) -> None:
     raise IntegrityError("demo-not-refused", refusal=code)
 
 
-def _keep_receipts(vault: Vault, receipts: Path, done: list[Deposited]) -> None:
+def _keep_receipts(vault: Vault, receipts: Path, done: list[Taken]) -> None:
     receipts.mkdir(mode=0o700, exist_ok=True)
     (receipts / "log.vkey").write_text(vault.ground.log_of(CONTRACT).key.encode() + "\n")
-    for deposited in done:
-        (receipts / f"{deposited.record_id}.tlog-proof").write_text(deposited.receipt.encode(), "utf-8")
+    for taken in done:
+        (receipts / f"{taken.record_id}.tlog-proof").write_text(taken.receipt.encode(), "utf-8")
 
 
 def _receipts_hold(receipts: Path) -> bool:
@@ -163,8 +172,3 @@ def _receipts_hold(receipts: Path) -> bool:
 
 def _at_once(_: object) -> None:
     """Neither pause nor report: the day is small."""
-
-
-def _ids() -> Iterator[str]:
-    while True:
-        yield str(uuid_utils.uuid7())

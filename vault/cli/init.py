@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from vault.bootstrap import NewVault, create_vault
 from vault.cli.face import Answer, Face, command
@@ -16,8 +17,10 @@ from vault.errors import RefusedError
 from vault.keys.custodian import CustodianSecret
 from vault.keys.shares import SHARED_BYTES, split_secret
 from vault.people.persons import NewPerson
+from vault.settings import ListenerSettings
 
 _PACKAGED = re.compile(r"[a-z0-9_-]+")
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _PLAN = re.compile(r"([0-9]{1,2})-of-([0-9]{1,2})")
 _RANDOM_PASSPHRASE_BYTES = 24
 
@@ -36,6 +39,9 @@ def init(  # noqa: PLR0913 - one option each
     epoch_dir: Annotated[Path | None, typer.Option("--epoch-dir", help="Default: DIR.epoch. エポック鍵の場所")] = None,
     auto_unseal: Annotated[bool, typer.Option("--auto-unseal", help="For a first try only. お試し専用")] = False,
     origin: Annotated[str | None, typer.Option("--origin", help="Schema-less URL of its ledgers. 台帳の名称")] = None,
+    listen: Annotated[
+        str | None, typer.Option("--listen", metavar="HOST:PORT", help="Let stations connect. 送信端末の接続先")
+    ] = None,
     passphrase_file: PassphraseFile = None,
     shares: Annotated[
         str | None, typer.Option("--shares", metavar="K-of-N", help="Open by shares. 分散鍵で開く")
@@ -47,7 +53,9 @@ def init(  # noqa: PLR0913 - one option each
     passphrase = None if lines else _passphrase(passphrase_file, auto_unseal=auto_unseal)
     custodian = read_secret("\n".join(lines) if passphrase is None else passphrase)
     epoch = epoch_dir or target.with_name(f"{target.resolve().name}.epoch")
-    new = NewVault(read_policy(policy), people, custodian, epoch, passphrase if auto_unseal else None, origin)
+    new = NewVault(
+        read_policy(policy), people, custodian, epoch, passphrase if auto_unseal else None, origin, _listener(listen)
+    )
     vault = create_vault(target, new)
     try:
         logs = {log.id: log.key.encode() for log in vault.ground.sequencer.logs()}
@@ -84,6 +92,28 @@ def read_policy(name: str) -> str:
         return packaged.joinpath(f"{name}.toml").read_text("utf-8")
     names = sorted(entry.name.removesuffix(".toml") for entry in packaged.iterdir() if entry.name.endswith(".toml"))
     raise RefusedError("policy-unknown", names=", ".join(names))
+
+
+def _listener(address: str | None) -> ListenerSettings:
+    """Read where stations are to connect: the name by which they know this machine, and a port; on all its cards.
+
+    Raises:
+        RefusedError: `listen-malformed`.
+    """
+    if address is None:
+        return ListenerSettings()
+    host, _, port = address.rpartition(":")
+    if not _HOST.fullmatch(host) or not port.isdecimal():
+        raise RefusedError("listen-malformed")
+    is_here = host in ("localhost", "127.0.0.1")
+    try:
+        return ListenerSettings(
+            port=int(port),
+            address="127.0.0.1" if is_here else "0.0.0.0",  # noqa: S104 - who may connect is decided by certificate
+            hosts=("localhost", "127.0.0.1") if is_here else (host,),
+        )
+    except ValidationError as error:
+        raise RefusedError("listen-malformed") from error
 
 
 def _shares(plan: str, passphrase_file: Path | None, *, auto_unseal: bool) -> list[str]:

@@ -69,8 +69,16 @@ def read_text(path: Path) -> str:
         RefusedError: it cannot be read; the sentence does not repeat its name.
     """
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RefusedError("input-unreadable", reason=type(error).__name__) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file that the user named; errors as `read_text`."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
         raise RefusedError("input-unreadable", reason=type(error).__name__) from error
 
 

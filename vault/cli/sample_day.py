@@ -1,4 +1,4 @@
-"""What a day at the counter brings: scanned applications, receipts, a call, a clip of video. Made up or read here.
+"""What a day at the counter brings: scanned applications, receipts, a call, a clip, a tally. Made up or read here.
 
 The project carries a scanned page and a call; `samples` may name a folder with more (`scans/*.pdf`, `calls/*.wav`,
 `video/*.mp4`). Numbers and names are invented.
@@ -6,7 +6,6 @@ The project carries a scanned page and a call; `samples` may name a folder with 
 
 import io
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
@@ -15,7 +14,8 @@ from pathlib import Path
 
 import pikepdf
 
-from vault.records.request import DepositRequest
+from retention.roles import StationKind
+from vault.client import Deposit
 
 _VISITORS = 12
 _CLIP_BYTES = 1_500_000
@@ -23,15 +23,15 @@ _CLIP_BYTES = 1_500_000
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One thing that is deposited: by whom, what is said of it, and its bytes."""
+    """One thing that is deposited: by which kind of station, what is said of it, and its bytes."""
 
-    person: str
-    request: DepositRequest
+    station: StationKind
+    deposit: Deposit
     content: bytes
 
 
-def sample_day(clerk: str, manager: str, now: datetime, new_id: Iterator[str], samples: Path | None) -> list[Sample]:
-    """Give the day in order: an application and a receipt per visitor, then a call and a clip of video."""
+def sample_day(now: datetime, samples: Path | None) -> list[Sample]:
+    """Give the day in order: an application and a receipt per visitor, a call and a clip of video, and the tally."""
     scans = cycle([*_found(samples, "scans/*.pdf"), _packaged("book-page.pdf")])
     call = next(iter(_found(samples, "calls/*.wav")), _packaged("call.wav"))
     clip = next(iter(_found(samples, "video/*.mp4")), _clip())
@@ -41,26 +41,25 @@ def sample_day(clerk: str, manager: str, now: datetime, new_id: Iterator[str], s
             ("application_form", "A-01", next(scans)),
             ("issuance_receipt", "R-01", _receipt_form(visitor)),
         ):
-            request = DepositRequest(
-                id=next(new_id),
+            deposit = Deposit(
                 class_id=class_id,
                 subject_key=f"NIS-2026-{visitor:05d}",
-                started_at=None,
                 ended_at=now - timedelta(minutes=10 * (_VISITORS - visitor)),
-                sequence=len(day),
                 title_code=title_code,
                 file_name=f"{class_id}-{visitor:03d}.pdf",
             )
-            day.append(Sample(clerk, request, content))
-    day += [
-        Sample(manager, _recorded("call_recording", next(new_id), now, timedelta(seconds=4)), call),
-        Sample(manager, _recorded("surveillance_video", next(new_id), now, timedelta(minutes=1)), clip),
+            day.append(Sample(StationKind.COUNTER, deposit, content))
+    tally = f"class,count\napplication_form,{_VISITORS}\nissuance_receipt,{_VISITORS}\n".encode()
+    return [
+        *day,
+        Sample(StationKind.EXCHANGE, _recorded("call_recording", now, timedelta(seconds=4)), call),
+        Sample(StationKind.RECORDER, _recorded("surveillance_video", now, timedelta(minutes=1)), clip),
+        Sample(StationKind.COUNTER, _recorded("counter_tally", now, timedelta(hours=8)), tally),
     ]
-    return day
 
 
-def _recorded(class_id: str, record_id: str, now: datetime, length: timedelta) -> DepositRequest:
-    return DepositRequest(record_id, class_id, None, now - length, now)
+def _recorded(class_id: str, now: datetime, length: timedelta) -> Deposit:
+    return Deposit(class_id=class_id, started_at=now - length, ended_at=now)
 
 
 def _receipt_form(visitor: int) -> bytes:

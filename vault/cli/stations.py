@@ -1,12 +1,18 @@
-"""`kura station enrol`, `renew`, `revoke` and `list`: the machines that write to the vault."""
+"""`kura station enrol`, `renew`, `revoke`, `list` and `test`: the machines that write to the vault."""
 
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vault.cli.face import Answer, Face, command
-from vault.cli.options import As, Contract, PassphraseFile, perform, read_text
+from vault.bootstrap import now_utc
+from vault.cli.conformance import Conformance
+from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
+from vault.cli.options import As, Contract, PassphraseFile, perform, read_bytes, read_text
+from vault.client import Deposit
+from vault.client.station_folder import StationFolder
 from vault.errors import UnavailableError
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The station's name. 送信端末の名前")]
@@ -21,6 +27,7 @@ def register(app: typer.Typer) -> None:
     command(station, "renew")(renew)
     command(station, "revoke")(revoke)
     command(station, "list")(list_stations)
+    command(station, "test")(conformance_test)
     app.add_typer(station, name="station")
 
 
@@ -38,7 +45,7 @@ def enrol(
     """送信端末を登録し、証明書を発行します。Take a station in and certify its key, which stays on the station."""
     arguments = {"station": name, "kind": kind, "request": read_text(csr), "contract": contract}
     result = perform(face, "station-enrol", arguments, person=actor, passphrase_file=passphrase_file)
-    _write(output, result)
+    write_certificates(output, name, *(result[part] for part in ("certificate", "authority", "log_vkey")))
     face.say(f"{name} is enrolled as {kind}.", f"送信端末 {name} を {kind} として登録しました。")
     return Answer(result)
 
@@ -56,7 +63,7 @@ def renew(
     """証明書を更新します。Certify a station's key again; the certificate it has stays good until its end."""
     arguments = {"station": name, "request": read_text(csr), "contract": contract}
     result = perform(face, "station-renew", arguments, person=actor, passphrase_file=passphrase_file)
-    _write(output, result)
+    write_certificates(output, name, *(result[part] for part in ("certificate", "authority", "log_vkey")))
     face.say(f"{name} has a new certificate.", f"送信端末 {name} の証明書を更新しました。")
     return Answer(result)
 
@@ -87,13 +94,35 @@ def list_stations(
     result = perform(face, "station-list", {"contract": contract}, person=actor, passphrase_file=passphrase_file)
     for station in result["stations"]:
         face.say(f"{station['station']} ({station['kind']})", f"{station['station']}（{station['kind']}）")
-        face.say(*_numbers(station["newest"], station["missing"]))
+        face.say(*say_numbers(station["newest"], station["missing"]))
         for certificate in station["certificates"]:
             face.say(*_certificate(certificate))
     return Answer(result)
 
 
-def _numbers(newest: int, missing: list[list[int]]) -> tuple[str, str]:
+def conformance_test(
+    face: Face,
+    *,
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="The station's folder. 送信端末のフォルダー")],
+    record_class: Annotated[str, typer.Option("--class", help="Of what is deposited. 記録区分")] = "application_form",
+    subject_key: Annotated[str | None, typer.Option("--subject-key", help="任意の番号")] = "TEST-00001",
+    document: Annotated[Path | None, typer.Option("--document", help="Default: a sample. 送信する文書")] = None,
+) -> Answer:
+    """お試し用のKuraで接続を確認します。Try a trial vault from the station's side; what is deposited stays there."""
+    sample = files("vault.cli").joinpath("sample", "book-page.pdf").read_bytes()
+    content = sample if document is None else read_bytes(document)
+    deposit = Deposit(class_id=record_class, ended_at=now_utc(), subject_key=subject_key or None)
+    checks = []
+    for check in Conformance(StationFolder.read(target), content, deposit).checks():
+        mark = "✓" if check.failed is None else "✗"
+        failed = "" if check.failed is None else f" – {check.failed}"
+        face.say(*(f"{mark} {name}{failed}" for name in check.names))
+        checks.append({"check": check.names[0], "ok": check.failed is None, "failed": check.failed})
+    holds = all(check["ok"] for check in checks)
+    return Answer({"ok": holds, "checks": checks}, FINE if holds else PROOF_FAILED)
+
+
+def say_numbers(newest: int, missing: Iterable[Sequence[int]]) -> tuple[str, str]:
     """Say how far the station has come, and what never arrived."""
     if not missing:
         return f"  numbers 1 to {newest}, none missing" if newest else "  nothing numbered yet", (
@@ -110,11 +139,16 @@ def _certificate(certificate: dict[str, Any]) -> tuple[str, str]:
     return f"  {shown}  good until {until}", f"  {shown}  有効期限 {until}"
 
 
-def _write(folder: Path, result: dict[str, Any]) -> None:
-    """Write what the station needs: its certificate, and the authority's, which vouches for the vault."""
+def write_certificates(folder: Path, name: str, certificate: str, authority: str, log_vkey: str) -> None:
+    """Write what a station needs: its certificate, the authority's, by which it knows the vault, and the ledger's key.
+
+    Raises:
+        UnavailableError: `output-failed`.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{result['station']}.crt").write_text(result["certificate"], "ascii")
-        (folder / "vault-authority.crt").write_text(result["authority"], "ascii")
+        (folder / f"{name}.crt").write_text(certificate, "ascii")
+        (folder / "vault-authority.crt").write_text(authority, "ascii")
+        (folder / "log.vkey").write_text(log_vkey + "\n", "ascii")
     except OSError as error:
         raise UnavailableError("output-failed", reason=type(error).__name__) from error

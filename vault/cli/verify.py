@@ -8,6 +8,7 @@ import typer
 from vault.bootstrap import verify_vault
 from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
 from vault.cli.options import PassphraseFile, custodian_of
+from vault.cli.stations import say_numbers
 from vault.errors import IntegrityError
 
 
@@ -33,6 +34,9 @@ def verify(
             report=lambda _, done, total: show(done, total),
         )
     sentences = [finding.sentence(face.language) for finding in verdict.findings]
+    for station, numbers in verdict.numbers.items():
+        face.say(f"{station}:", f"{station}：")
+        face.say(*say_numbers(numbers.newest, numbers.missing))
     for line in [*verdict.notes, *sentences, *(f"{name}: {count}" for name, count in verdict.counts.items())]:
         face.say(line, line)
     if verdict.is_sound:
@@ -44,4 +48,8 @@ def verify(
         for finding, sentence in zip(verdict.findings, sentences, strict=True)
     ]
     values = {"ok": verdict.is_sound, "findings": findings, "notes": verdict.notes, "counts": dict(verdict.counts)}
+    values |= {
+        "complete": verdict.is_complete,
+        "numbers": {name: one.as_json() for name, one in verdict.numbers.items()},
+    }
     return Answer(values, FINE if verdict.is_sound else PROOF_FAILED)

@@ -1,10 +1,11 @@
-"""The verdict of a verification: what was found wrong, what is worth knowing, and what was counted."""
+"""The verdict of a verification: what was found wrong, what never arrived, what is worth knowing, what was counted."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vault.errors import IntegrityError, KuraError, Language
+from vault.records.numbering import Numbers
 
 Report = Callable[[str, int, int], None]
 """Told how far a stage has come: (stage, done, total)."""
@@ -36,6 +37,16 @@ class Verdict:
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    numbers: dict[str, Numbers] = field(default_factory=dict)  # of each station
+
+    @property
+    def is_complete(self) -> bool | None:
+        """Whether all that stations numbered has arrived, before the newest of each; None where nothing is numbered.
+
+        Says nothing of a vault that is not sound.
+        """
+        numbered = [numbers for numbers in self.numbers.values() if numbers.newest]
+        return all(numbers.is_complete for numbers in numbered) if numbered else None
 
     @property
     def is_sound(self) -> bool:
@@ -55,3 +66,4 @@ class Verdict:
         self.findings += other.findings
         self.notes += other.notes
         self.counts += other.counts
+        self.numbers |= other.numbers

@@ -6,6 +6,7 @@
 4. Every row is what the events say it is.
 5. Every record opens, in every copy, to the bytes that were deposited.
 6. Every sealed part of an event opens to what the ledger committed to.
+7. Of what stations number, the verdict says what never arrived.
 A check that could not finish is a finding.
 """
 
@@ -31,11 +32,12 @@ from vault.keys.keystore import KeyStore
 from vault.ledger.event import decode_entry
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
+from vault.records.numbering import Numbers, numbers_from
 from vault.sealing.bucket_secrets import BucketSecrets
 from vault.storage.database import require_current_schema
 from vault.storage.objects import ObjectStore, is_object_name
 from vault.storage.statement import Statement
-from vault.storage.tables import LedgerRow, ObjectRow, RecordRow
+from vault.storage.tables import LedgerRow, ObjectRow, RecordRow, StationRow
 
 T = TypeVar("T")
 _RECORDS_PER_PAGE = 64
@@ -83,6 +85,7 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
             return verdict
         deposits = stage.run("ledgers", lambda: _check_ledgers(files, connection, known, verdict, report))
         stage.run("stores", lambda: _check_stores(files, connection, verdict))
+        stage.run("stations", lambda: verdict.numbers.update(_numbers(connection)))
         stage.run("envelopes", lambda: check_envelopes(connection, verdict))
         for done, page in enumerate(pages, 1):
             stage.run("records", lambda page=page: verdict.join(page.result()))  # type: ignore[misc]  # a default argument
@@ -179,6 +182,12 @@ def _check_ledgers(
     said.compare(connection, files.keys, verdict)
     check_parts(connection, commitments, files.secrets, verdict)
     return deposits
+
+
+def _numbers(connection: Connection) -> dict[str, Numbers]:
+    """Say of every station what arrived; the rows that it is read from are compared with the ledger by others."""
+    names = connection.scalars(select(StationRow.name).order_by(StationRow.name)).all()
+    return {name: numbers_from(connection, name) for name in names}
 
 
 def _check_stores(files: VaultFiles, connection: Connection, verdict: Verdict) -> None:

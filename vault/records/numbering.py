@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from vault.canonical_json import Json
 from vault.people.actor import STATION
 from vault.storage.statement import Statement
 from vault.storage.tables import RecordRow
@@ -39,6 +40,11 @@ class Numbers:
     newest: int
     arrived: int
     missing: Sequence[tuple[int, int]]
+
+    def as_json(self) -> dict[str, Json]:
+        """Give it for output."""
+        missing: list[Json] = [list(gap) for gap in self.missing]
+        return {"newest": self.newest, "arrived": self.arrived, "missing": missing}
 
     @property
     def is_complete(self) -> bool:

@@ -9,6 +9,9 @@ from vaults import policy_text
 
 from vault.cli.day import Day, live_day, proofs
 
+HOLDS = {"intact": True, "complete": True}
+FAILS = {"intact": False, "complete": False}  # what is not intact proves nothing
+
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
@@ -29,9 +32,9 @@ class Damage:
 
 
 def test_every_proof_of_the_sample_day_holds(day: Day) -> None:
-    assert day.proofs == {"intact": True}
+    assert day.proofs == HOLDS
     assert day.counts["receipts"] == day.counts["records"] == len(list(day.receipts.glob("*.tlog-proof")))
-    assert proofs(day.folder, day.receipts) == {"intact": True}
+    assert proofs(day.folder, day.receipts) == HOLDS
 
 
 @pytest.mark.parametrize(
@@ -43,13 +46,13 @@ def test_a_damaged_day_is_not_intact(day: Day, damage: Damage) -> None:
     paths = [path for path in top.rglob(damage.pattern.removeprefix("vault/")) if path.is_file()]
     kept = {path: path.read_bytes() for path in paths}
     damage.do(top)
-    assert proofs(day.folder, day.receipts) == {"intact": False}
+    assert proofs(day.folder, day.receipts) == FAILS
     for path, content in kept.items():
         path.write_bytes(content)
-    assert proofs(day.folder, day.receipts) == {"intact": True}
+    assert proofs(day.folder, day.receipts) == HOLDS
 
 
 def test_a_day_without_receipts_is_not_intact(day: Day, tmp_path: Path) -> None:
     (tmp_path / "receipts").mkdir()
     shutil.copy(day.receipts / "log.vkey", tmp_path / "receipts")
-    assert proofs(day.folder, tmp_path / "receipts") == {"intact": False}
+    assert proofs(day.folder, tmp_path / "receipts") == FAILS

@@ -15,14 +15,14 @@ def enrol(call: Call) -> dict[str, Any]:
     name, kind, contract_id = call.fields.text("station"), call.fields.text("kind"), call.contract_id()
     station = Station.parse(name, kind, contract_id)
     certificate = call.vault.enrolment.enrol(call.person(), station, _request(call))
-    return {"station": name, "kind": kind, "contract": contract_id} | _issued(call, certificate)
+    return {"station": name, "kind": kind, "contract": contract_id} | _issued(call, contract_id, certificate)
 
 
 def renew(call: Call) -> dict[str, Any]:
     """Give a station a further certificate."""
     name, contract_id = call.fields.text("station"), call.contract_id()
     certificate = call.vault.enrolment.renew(call.person(), contract_id, name, _request(call))
-    return {"station": name, "contract": contract_id} | _issued(call, certificate)
+    return {"station": name, "contract": contract_id} | _issued(call, contract_id, certificate)
 
 
 def revoke(call: Call) -> dict[str, Any]:
@@ -55,11 +55,12 @@ def _request(call: Call) -> bytes:
     return call.fields.text("request", most=_REQUEST_LENGTH).encode()
 
 
-def _issued(call: Call, certificate: bytes) -> dict[str, Any]:
+def _issued(call: Call, contract_id: str, certificate: bytes) -> dict[str, Any]:
     return {
         "certificate": pem(certificate),
         "authority": pem(call.vault.enrolment.authority().certificate),
         "fingerprint": fingerprint(certificate),
+        "log_vkey": call.vault.ground.log_of(contract_id).key.encode(),
     }
 
 
