@@ -22,7 +22,7 @@ from vault.client.station import Station
 from vault.errors import KuraError, Language, RefusedError, UnavailableError
 
 _TEMPORARY = (".part", ".tmp", ".partial", ".filepart", ".crdownload", "~")
-_FILES_OWN = ("source-changed", "source-unreadable", "file-name-too-long")
+_FILES_OWN = ("source-changed", "source-unreadable", "watched-name-too-long")
 _DESCRIBED = ("subject-key-not-in-name", "sidecar-malformed", "time-without-offset", "deposit-unwritable")
 _LOCKS = Path("/proc/locks")
 _PROOF = ".tlog-proof"
@@ -125,7 +125,7 @@ class WatchedFolder:
     def _take(self, path: Path, facts: os.stat_result, look: Look) -> None:
         try:
             if len(os.fsencode(path.name)) > _LONGEST_NAME_BYTES:
-                raise RefusedError("file-name-too-long")
+                raise RefusedError("watched-name-too-long")
             described = self._naming.describe(path, facts)
             taken = self._station.send(path, described, key=self._key(path, facts))
         except KuraError as error:

@@ -5,6 +5,7 @@ before the screen; where the output goes elsewhere, to a log say, record ids are
 """
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -42,6 +43,9 @@ class _Face:
 
     def __init__(self, language: Language) -> None:
         self.language = language
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # not every screen has every sign of a file's name
 
     def say(self, en: str, ja: str) -> None:
         """Say a line."""

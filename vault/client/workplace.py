@@ -64,7 +64,7 @@ class Workplace:
         now = self._clock()
         if are_stale(self.state, now):
             keep_buckets(self.state, self.exchange.buckets(), now)
-        if is_due(self._folder.certificate_checked(), now):
+        if is_due(self._certificate, now):
             self.renew()
 
     def renew(self) -> None:
@@ -75,6 +75,7 @@ class Workplace:
 
     def _connect(self) -> None:
         folder, certificate = self._folder, self._folder.certificate_checked()
+        self._certificate = certificate
         context = tls_context(folder.authority_pem(), str(folder.certificate), str(folder.key))
         self._connection = Connection(
             folder.host, folder.port, context, lambda: self._clock() > certificate.not_valid_after_utc

@@ -164,6 +164,13 @@ def test_temporary_and_hidden_files_links_and_folders_are_left_alone(served: "Se
     assert arrived(served) == (0, 0, [])
 
 
+def test_a_name_that_is_no_text_is_put_aside(served: "Served", inbox: Path) -> None:
+    name = os.fsdecode(b"NIS-00001_\xff.pdf")
+    (inbox / name).write_bytes(vaults.pdf(1))
+    assert watch(served, inbox, *BY_NAME) == 2
+    assert names(inbox / "refused") == {name, f"{name}.txt"}
+
+
 def test_a_name_too_long_for_a_receipt_beside_it_stays_and_stops_no_other(served: "Served", inbox: Path) -> None:
     long = "NIS-00001_" + "申" * 80 + ".pdf"
     (inbox / long).write_bytes(vaults.pdf(1))

@@ -15,6 +15,7 @@ import vaults
 from ledger_vectors import refused
 
 from vault.client import Deposit, RefusedByVaultError, Spooled, Station, Taken, VaultBusyError
+from vault.client.content import content_of
 from vault.client.state import State
 from vault.errors import IntegrityError, RefusedError, UnavailableError
 from vault.ledger.note import VerifierKey
@@ -97,6 +98,27 @@ def test_many_records_share_requests_and_are_numbered_without_gaps(served: "Serv
             assert read_back(served.vault, result.record_id) == content
     station.deposit(vaults.pdf(50), form())
     assert arrived(served) == (33, 33, [])  # the refused one's number was used again
+
+
+def test_a_file_that_changes_under_a_batch_holds_up_no_other(
+    served: "Served", station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{number}.pdf" for number in range(4)]
+    for number, path in enumerate(paths):
+        path.write_bytes(vaults.pdf(number))
+    measured = content_of(paths[2])
+    with paths[2].open("ab") as file:
+        file.write(b"more")
+    monkeypatch.setattr(
+        "vault.client.station.content_of", lambda path: measured if path == paths[2] else content_of(path)
+    )
+    results = station.deposit_many([(path, form()) for path in paths])
+    assert [isinstance(result, Taken) for result in results] == [True, True, False, True]
+    assert isinstance(results[2], UnavailableError)
+    assert results[2].code == "source-changed"
+    station.deposit(vaults.pdf(9), form())
+    station.deposit(vaults.pdf(10), form())
+    assert arrived(served) == (5, 5, [])
 
 
 def test_a_refused_record_is_told_in_the_vaults_words_and_leaves_no_gap(served: "Served", station: Station) -> None:
