@@ -75,41 +75,53 @@ class _Connection:
     def send(self, message: bytes) -> float:
         """Send a request; give the seconds from its last byte to its whole answer."""
         self._tls.sendall(message)
-        begin, answer = time.perf_counter(), b""
-        while (end := answer.find(b"\r\n\r\n")) < 0:
-            answer += self._more()
-        length = int(answer[:end].lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        while len(answer) < end + 4 + length:
-            answer += self._more()
-        if not answer.startswith(_TAKEN) or b'"problem"' in answer:
-            raise RuntimeError(answer[:1000])
+        begin = time.perf_counter()
+        read_answer(self._tls)
         return time.perf_counter() - begin
 
-    def _more(self) -> bytes:
-        part = self._tls.recv(1 << 20)
-        if not part:
-            raise ConnectionError
-        return part
+
+def read_answer(connected: ssl.SSLSocket) -> None:
+    """Read the answer to a deposit, which must be good."""
+    answer = b""
+    while (end := answer.find(b"\r\n\r\n")) < 0:
+        answer += _more(connected)
+    length = int(answer[:end].lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    while len(answer) < end + 4 + length:
+        answer += _more(connected)
+    if not answer.startswith(_TAKEN) or b'"problem"' in answer:
+        raise RuntimeError(answer[:1000])
 
 
-def _said(path: Path) -> dict[str, Any]:
-    is_video = path.suffix == ".mp4"
-    said = {"class": VIDEO_CLASS if is_video else PDF_CLASS, "ended_at": now_utc().isoformat(), "file_name": path.name}
-    return said if is_video else said | {"subject_key": f"NIS-{path.stem}"}
+def head_for(name: str, content_bytes: int) -> bytes:
+    """Give all that stands before the bytes of a deposit."""
+    said = base64.urlsafe_b64encode(json.dumps(_said(name)).encode()).rstrip(b"=")
+    head = f"PUT /v1/deposits/{uuid_utils.uuid7()} HTTP/1.1\r\nHost: {_HOST}\r\nContent-Length: {content_bytes}\r\n"
+    return head.encode() + b"Kura-Deposit: " + said + b"\r\n\r\n"
+
+
+def _more(connected: ssl.SSLSocket) -> bytes:
+    part = connected.recv(1 << 20)
+    if not part:
+        raise ConnectionError
+    return part
+
+
+def _said(name: str) -> dict[str, Any]:
+    is_video = name.endswith(".mp4")
+    said = {"class": VIDEO_CLASS if is_video else PDF_CLASS, "ended_at": now_utc().isoformat(), "file_name": name}
+    return said if is_video else said | {"subject_key": f"NIS-{name.partition('.')[0]}"}
 
 
 def _alone(path: Path) -> bytes:
-    said = base64.urlsafe_b64encode(json.dumps(_said(path)).encode()).rstrip(b"=")
     content = path.read_bytes()
-    head = f"PUT /v1/deposits/{uuid_utils.uuid7()} HTTP/1.1\r\nHost: {_HOST}\r\nContent-Length: {len(content)}\r\n"
-    return head.encode() + b"Kura-Deposit: " + said + b"\r\n\r\n" + content
+    return head_for(path.name, len(content)) + content
 
 
 def _batch(paths: Sequence[Path]) -> bytes:
     parts = []
     for path in paths:
         content = path.read_bytes()
-        said = _said(path) | {"id": str(uuid_utils.uuid7()), "content_bytes": len(content)}
+        said = _said(path.name) | {"id": str(uuid_utils.uuid7()), "content_bytes": len(content)}
         parts += [json.dumps(said).encode(), b"\n", content]
     body = b"".join(parts)
     head = f"POST /v1/deposits:batch HTTP/1.1\r\nHost: {_HOST}\r\nContent-Type: {MEDIA_TYPE}\r\n"

@@ -21,6 +21,7 @@ from vault.records.reading import Purpose
 from vault.records.source import Source
 from vault.records.vault import Vault
 
+_SELF = Path("/proc/self")
 _LIMIT_MIB = 150.0
 _BLOCK = bytes(range(256)) * 4096  # 1 MiB; sealing does not care what is in it
 _PURPOSE = Purpose(ViewPurpose.RESTORE_TEST)
@@ -42,14 +43,14 @@ def measured(folder: str, content_bytes: int) -> Mapping[str, Any]:
     """Store and read one object; give idle and what each half adds at its peak."""
     with opened(Path(folder)) as vault:
         warm_up(vault, ".mp4")
-        idle_mib = _resident_mib("VmRSS")
-        _forget_peak()
+        idle_mib = resident_mib("VmRSS")
+        forget_peak()
         name = "large.mp4"
         done = vault.deposits.deposit(manager(vault), CONTRACT, request_for(name), SyntheticVideo(content_bytes))
-        storing_mib = _resident_mib("VmHWM") - idle_mib
-        _forget_peak()
+        storing_mib = resident_mib("VmHWM") - idle_mib
+        forget_peak()
         _read(vault, done.record_id, content_bytes)
-        reading_mib = _resident_mib("VmHWM") - idle_mib
+        reading_mib = resident_mib("VmHWM") - idle_mib
     return {
         "idle_mib": round(idle_mib, 1),
         "storing_mib": round(storing_mib, 1),
@@ -79,10 +80,6 @@ class SyntheticVideo(Source):
     def finish(self) -> None:
         """It never changes."""
 
-    def rewind(self) -> None:
-        """Begin anew."""
-        self._position = 0
-
     def _part(self) -> memoryview:
         """Give bytes from the position on: as many as are in one piece."""
         if self._position < len(self._head):
@@ -96,13 +93,14 @@ def _read(vault: Vault, record_id: str, content_bytes: int) -> None:
         raise RuntimeError(record_id)
 
 
-def _resident_mib(name: str) -> float:
+def resident_mib(name: str, process: Path = _SELF) -> float:
     """Read VmRSS (now) or VmHWM (the most since the last reset)."""
-    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"))
+    found = re.search(rf"{name}:\s+(\d+) kB", (process / "status").read_text("ascii"))
     if found is None:
         raise RuntimeError(name)
     return int(found[1]) / 1024
 
 
-def _forget_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5", "ascii")
+def forget_peak(process: Path = _SELF) -> None:
+    """Reset what VmHWM says."""
+    (process / "clear_refs").write_text("5", "ascii")

@@ -66,6 +66,7 @@ class ListenerSettings(_Section):
     port: Annotated[int, Field(ge=0, le=65535)] | None = None  # 0: any that is free
     address: str = "127.0.0.1"  # of the network card to listen on
     hosts: Annotated[tuple[str, ...], Field(min_length=1)] = ("localhost", "127.0.0.1")  # as stations name the vault
+    connections: Annotated[int, Field(ge=1, le=65536)] = 256  # at a time; others wait
     requests_per_second: Annotated[float, Field(gt=0)] = 500.0  # of one station, in the long run
     burst: Annotated[float, Field(ge=1)] = 2000.0  # at once
     patience_s: Annotated[float, Field(gt=0, le=3600)] = 30.0  # for a body that stalls

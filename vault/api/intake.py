@@ -24,7 +24,8 @@ from vault.records.vault import Vault
 
 _SMALL_BYTES = 1 << 20  # taken whole; larger ones stream through a thread each
 _STREAMS, _STREAMS_OF_ONE = 16, 8  # threads for large ones, of all stations and of one
-_HELD_BYTES = 2 * MAX_BYTES  # of small ones and batches, on their way in
+_SMALL_HELD_BYTES = 16 << 20  # of small ones, on their way in
+_BATCHES_HELD_BYTES = MAX_BYTES
 _PATIENCE_S = 60.0  # for memory or a thread
 
 
@@ -45,7 +46,8 @@ class Intake:
         self._vault = vault
         self._reception = Reception(vault.deposits)
         self._threads = ThreadPoolExecutor(_STREAMS, thread_name_prefix="upload")
-        self._memory = Room(_HELD_BYTES, _PATIENCE_S)
+        self._small = Room(_SMALL_HELD_BYTES, _PATIENCE_S)
+        self._batches = Room(_BATCHES_HELD_BYTES, _PATIENCE_S)
         self._streams = Room(_STREAMS, _PATIENCE_S)
         self._streams_of: dict[str, Room] = {}
 
@@ -66,7 +68,7 @@ class Intake:
             return Order(station.actor(), station.contract_id, request, open_source, upload.digest.sha256)
 
         if size is not None and size <= _SMALL_BYTES and upload.digest.sha512 is None:
-            async with self._memory.lent(size):
+            async with self._small.lent(size):
                 source = BytesSource(await upload.body.whole(size))
                 return await asyncio.wrap_future(self._reception.deposit(order(lambda: source)))
         return await self._stream(
@@ -90,7 +92,7 @@ class Intake:
         size = upload.content_bytes
         if size is not None and size > MAX_BYTES:
             raise RefusedError("request-too-large", most=MAX_BYTES)
-        async with self._memory.lent(MAX_BYTES if size is None else size):
+        async with self._batches.lent(MAX_BYTES if size is None else size):
             documents = parse_batch(await upload.body.whole(MAX_BYTES))
             return list(zip(documents, await self._take_together(station, documents), strict=True))
 

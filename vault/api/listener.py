@@ -9,6 +9,7 @@ import time
 
 import uvicorn
 
+from vault.api.admission import Admission
 from vault.api.body import Pace
 from vault.api.gate import Gate
 from vault.api.identity import Identity
@@ -21,8 +22,9 @@ from vault.people.certificates import pem
 from vault.records.vault import Vault
 from vault.settings import ListenerSettings
 
-_BACKLOG = 1024
+_BACKLOG = 1024  # connections that wait to be admitted
 _KEEP_ALIVE_S = 60
+_RECEIVE_BYTES = 128 << 10
 _GRACE_S = 20  # for uploads under way when the vault stops
 
 
@@ -62,7 +64,6 @@ class Listener:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
             ssl_context_factory=lambda *_: context,
@@ -94,8 +95,14 @@ class Listener:
         return self._thread is not None
 
     def _serve(self, server: uvicorn.Server, listening: socket.socket) -> None:
-        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(server.serve(sockets=[listening]))
+        with listening, asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(self._serve_until_stopped(server, listening))
+
+    async def _serve_until_stopped(self, server: uvicorn.Server, listening: socket.socket) -> None:
+        admission = Admission(server, listening, self._settings.connections)
+        admitting = asyncio.create_task(admission.run())
+        await server.serve(sockets=[])
+        admitting.cancel()
 
     def _application(self) -> object:
         pace = Pace(patience_s=self._settings.patience_s)
@@ -121,9 +128,13 @@ def _bound(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # What waits for its turn waits in the kernel, and there is no more of it than this.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
     try:
         listening.bind((address, port))
     except OSError as error:
         listening.close()
         raise UnavailableError("listener-address-taken", address=address, port=port) from error
+    listening.listen(_BACKLOG)
+    listening.settimeout(0)
     return listening

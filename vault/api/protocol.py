@@ -6,6 +6,7 @@ is asyncio's protocol interface and httptools' callbacks.)
 
 import asyncio
 from asyncio.events import TimerHandle
+from collections.abc import Callable
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,6 +27,22 @@ class StationProtocol(HttpToolsProtocol):
     _header_bytes = 0
     _header_timer: TimerHandle | None = None
     _is_refused = False
+    _lost: Callable[[], object] | None = None
+
+    def when_lost(self, lost: Callable[[], object]) -> None:
+        """Have `lost` called once, when the connection has ended."""
+        self._lost = lost
+
+    def lose(self) -> None:
+        """Say that the connection has ended. Harmless to repeat."""
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the last request was answered and no other has begun."""
+        return self.timeout_keep_alive_task is not None and not self.transport.is_closing()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the certificate that TLS has proved."""
@@ -39,6 +56,7 @@ class StationProtocol(HttpToolsProtocol):
         """Forget the connection."""
         self._header_is_there()
         super().connection_lost(exc)
+        self.lose()
 
     def data_received(self, data: bytes) -> None:
         """Take what came; nothing further after a refusal."""

@@ -1,0 +1,54 @@
+"""Admitting connections: so many at a time, for each costs memory; others wait in the system's queue, not refused."""
+
+import asyncio
+import socket
+from contextlib import suppress
+
+import uvicorn
+
+from vault.api.protocol import StationProtocol
+
+_HANDSHAKE_S = 20.0
+
+
+class Admission:
+    """Takes connections from a listening socket as there is room for them."""
+
+    def __init__(self, server: uvicorn.Server, listening: socket.socket, most: int) -> None:
+        """Admit up to `most` connections to a server that is being started."""
+        self._server, self._listening = server, listening
+        self._room = asyncio.Semaphore(most)
+        self._handshakes: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Admit until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if self._room.locked():
+                self._close_an_idle_one()
+            await self._room.acquire()
+            connected, _ = await loop.sock_accept(self._listening)
+            handshake = asyncio.create_task(self._admit(connected))
+            self._handshakes.add(handshake)
+            handshake.add_done_callback(self._handshakes.discard)
+
+    async def _admit(self, connected: socket.socket) -> None:
+        """Shake hands; from then on the connection itself gives its room back when it ends."""
+        loop, config = asyncio.get_running_loop(), self._server.config
+        protocol = StationProtocol(config, self._server.server_state, {}, loop)
+        protocol.when_lost(self._room.release)
+        try:
+            await loop.connect_accepted_socket(
+                lambda: protocol, connected, ssl=config.ssl, ssl_handshake_timeout=_HANDSHAKE_S
+            )
+        except (OSError, asyncio.CancelledError):  # no certificate, a foreign one, or no TLS at all
+            connected.close()
+            protocol.lose()
+
+    def _close_an_idle_one(self) -> None:
+        """Close a connection that is only kept alive: its station opens another one when it needs it."""
+        for protocol in self._server.server_state.connections:
+            if isinstance(protocol, StationProtocol) and protocol.is_idle:
+                with suppress(OSError):
+                    protocol.transport.close()
+                return
