@@ -21,6 +21,7 @@ _CONNECT_S, _ANSWER_S = 10.0, 120.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _JITTER = 1000
 _RETRIED = (429, 503)
+_DROPPED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _REFUSED = 400
 
 
@@ -73,7 +74,13 @@ class Connection:
     """Talks to one vault, one request after the other; connects when it has to."""
 
     def __init__(
-        self, host: str, port: int, context: ssl.SSLContext, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        host: str,
+        port: int,
+        context: ssl.SSLContext,
+        is_expired: Callable[[], bool],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Take the address; nothing is sent yet.
 
@@ -81,10 +88,11 @@ class Connection:
             host: name or address, as in the vault's certificate.
             port: TCP.
             context: from `tls_context`.
+            is_expired: tells whether the station's certificate has run out by the station's clock.
             sleep: waits for so many seconds between tries.
         """
         self._http = HTTPSConnection(host, port, timeout=_CONNECT_S, context=context, blocksize=_BLOCK_BYTES)
-        self._sleep = sleep
+        self._is_expired, self._sleep = is_expired, sleep
 
     def close(self) -> None:
         """Close the connection; the next request makes another."""
@@ -112,7 +120,7 @@ class Connection:
                 self.close()
                 if is_kept:  # it may just have been idle for too long: no try is counted, for it is now closed
                     return self.request(make, tries)
-                pause_s, failure = None, failure_of(error)
+                pause_s, failure = None, self._failure(error)
                 if not isinstance(failure, UnavailableError):
                     raise failure from error
             pause_s = _pause(attempt) if pause_s is None else pause_s
@@ -120,6 +128,12 @@ class Connection:
                 raise failure
             self._sleep(pause_s)
         raise AssertionError  # pragma: no cover - there is at least one attempt
+
+    def _failure(self, error: OSError | HTTPException) -> KuraError:
+        """Say what broke a fresh connection. Not every server says in TLS that it does not accept a certificate."""
+        if isinstance(error, _DROPPED) and not isinstance(error, ConnectionRefusedError) and self._is_expired():
+            return RefusedError("station-not-accepted")
+        return failure_of(error)
 
     def _once(self, request: Request) -> Answer:
         http = self._http
@@ -137,7 +151,7 @@ class Connection:
             http.endheaders()
             for part in request.body.parts() if request.body is not None else ():
                 http.send(part)
-        except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        except _DROPPED:
             # The vault may have answered and closed while we wrote: its answer says more than the broken pipe.
             return self._answer(http.getresponse(), is_cut=True)
         except BaseException:

@@ -20,9 +20,10 @@ JOURNAL_KINDS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deposit:
-    """One record to be deposited. The vault checks every member; here only the times are.
+    """One record to be deposited. What its members may be, the vault checks.
 
-    Raises RefusedError `time-without-offset` where a time does not name its offset.
+    Raises RefusedError `time-without-offset` where a time does not name its offset; `deposit-unwritable` where a text
+    is none that UTF-8 can write, as names of files may be.
 
     Attributes:
         class_id: record class, as `application_form`; of a journal its kind.
@@ -43,9 +44,13 @@ class Deposit:
     file_name: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse times that could be read as another hour."""
+        """Refuse times that could be read as another hour, and texts that cannot be written."""
         if any(at is not None and at.utcoffset() is None for at in (self.ended_at, self.started_at)):
             raise RefusedError("time-without-offset")
+        try:
+            canonical_json(self.members(1))
+        except ValueError as error:
+            raise RefusedError("deposit-unwritable") from error
 
     def members(self, sequence: int) -> dict[str, Json]:
         """Give the members of Kura-Deposit; those without a value are left out."""
@@ -63,15 +68,8 @@ class Deposit:
 
 
 def header_text(members: dict[str, Json]) -> str:
-    """Write members as the header holds them: base64url without padding.
-
-    Raises:
-        RefusedError: `deposit-unwritable`: a text that UTF-8 cannot write.
-    """
-    try:
-        return base64url(canonical_json(members))
-    except ValueError as error:
-        raise RefusedError("deposit-unwritable") from error
+    """Write members as the header holds them: base64url without padding."""
+    return base64url(canonical_json(members))
 
 
 def base64url(data: bytes) -> str:

@@ -10,8 +10,9 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from vault.client.answers import Taken
 from vault.client.durable import move_file, remove_file, replace_file
@@ -21,10 +22,11 @@ from vault.client.station import Station
 from vault.errors import KuraError, Language, RefusedError, UnavailableError
 
 _TEMPORARY = (".part", ".tmp", ".partial", ".filepart", ".crdownload", "~")
-_FILES_OWN = ("source-changed", "source-unreadable")
+_FILES_OWN = ("source-changed", "source-unreadable", "watched-name-too-long")
 _DESCRIBED = ("subject-key-not-in-name", "sidecar-malformed", "time-without-offset", "deposit-unwritable")
 _LOCKS = Path("/proc/locks")
 _PROOF = ".tlog-proof"
+_LONGEST_NAME_BYTES = 230  # a file system takes 255, and a receipt beside it has a longer name
 
 
 @dataclass(slots=True)
@@ -32,16 +34,24 @@ class Look:
     """What one look at the folder came to.
 
     Attributes:
-        sent: names of the files that went, with their record ids.
-        refused: names of the files that were put aside, with why.
+        refused: how many files were put aside.
         waiting: how many stay.
         trouble: why, where it is more than that they are not settled yet.
     """
 
-    sent: list[tuple[str, str]] = field(default_factory=list)
-    refused: list[tuple[str, KuraError]] = field(default_factory=list)
+    refused: int = 0
     waiting: int = 0
     trouble: KuraError | None = None
+
+
+class Watcher(Protocol):
+    """Who is told what becomes of each file, once its place says so, too."""
+
+    def sent(self, name: str, record_id: str) -> None:
+        """It went."""
+
+    def refused(self, name: str, error: KuraError) -> None:
+        """It was put aside."""
 
 
 class WatchedFolder:
@@ -52,8 +62,9 @@ class WatchedFolder:
         folder: Path,
         station: Station,
         naming: Naming,
-        now_s: Callable[[], float],
+        watcher: Watcher,
         *,
+        now_s: Callable[[], float],
         settle_s: float,
         deletes: bool,
         language: Language,
@@ -64,6 +75,7 @@ class WatchedFolder:
             folder: its own files are sent, those of its folders are not.
             station: that sends.
             naming: what is said of each file.
+            watcher: is told.
             now_s: a clock that only goes forward, in seconds.
             settle_s: for so long a file must not have changed.
             deletes: whether files that went are deleted and not moved to `sent/`.
@@ -72,8 +84,8 @@ class WatchedFolder:
         Raises:
             UnavailableError: `watch-failed`.
         """
-        self._folder, self._station, self._naming, self._now_s = folder.absolute(), station, naming, now_s
-        self._settle_s, self._deletes, self._language = settle_s, deletes, language
+        self._folder, self._station, self._naming, self._watcher = folder.absolute(), station, naming, watcher
+        self._now_s, self._settle_s, self._deletes, self._language = now_s, settle_s, deletes, language
         self._sent, self._refused = self._folder / "sent", self._folder / "refused"
         self._is_orderly = False  # whether numbers of files that are no longer here were looked at
         self._seen: dict[str, tuple[int, int, float]] = {}  # size, time and since when
@@ -112,12 +124,15 @@ class WatchedFolder:
 
     def _take(self, path: Path, facts: os.stat_result, look: Look) -> None:
         try:
+            if len(os.fsencode(path.name)) > _LONGEST_NAME_BYTES:
+                raise RefusedError("watched-name-too-long")
             described = self._naming.describe(path, facts)
             taken = self._station.send(path, described, key=self._key(path, facts))
         except KuraError as error:
             if is_final(error) or (isinstance(error, RefusedError) and error.code in _DESCRIBED):
                 self._put_aside(path, error)
-                look.refused.append((path.name, error))
+                self._watcher.refused(path.name, error)
+                look.refused += 1
                 return
             look.waiting += 1
             look.trouble = error
@@ -126,7 +141,7 @@ class WatchedFolder:
             look.waiting += 1  # a sealed vault could not compare; or it was written to after it was read
             return
         self._let_go(path, taken)
-        look.sent.append((path.name, taken.record_id))
+        self._watcher.sent(path.name, taken.record_id)
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
         """Give the files that are meant to be sent, by name."""
@@ -166,19 +181,18 @@ class WatchedFolder:
             for gone in self._with_sidecar(path):
                 remove_file(gone)
             return
-        target = _free_place(self._sent, path.name, _PROOF)
-        replace_file(target.with_name(target.name + _PROOF), [proof])
-        self._move(path, target)
+        self._move(path, self._sent, _PROOF, proof)
 
     def _put_aside(self, path: Path, error: KuraError) -> None:
-        target = _free_place(self._refused, path.name, ".txt")
         sentence = " ".join(error.sentence(self._language).split())
-        replace_file(target.with_name(target.name + ".txt"), [f"{sentence}\n".encode()])
-        self._move(path, target)
+        self._move(path, self._refused, ".txt", f"{sentence}\n".encode())
 
-    def _move(self, path: Path, target: Path) -> None:
-        for moved, to in zip(self._with_sidecar(path), (target, sidecar_of(target)), strict=False):
-            move_file(moved, to)
+    def _move(self, path: Path, to: Path, suffix: str, beside: bytes) -> None:
+        """Move a file, and what belongs to it, once what stands beside its new place is durable."""
+        target = _free_place(to, path.name, suffix, beside)
+        replace_file(target.with_name(target.name + suffix), [beside])
+        for moved, place in zip(self._with_sidecar(path), (target, sidecar_of(target)), strict=False):
+            move_file(moved, place)
 
     def _with_sidecar(self, path: Path) -> Iterator[Path]:
         """Give the files that go together, and forget how long they have been here."""
@@ -193,12 +207,14 @@ class WatchedFolder:
         return self._prefix + hashlib.sha256(told).hexdigest()
 
 
-def _free_place(folder: Path, name: str, beside: str) -> Path:
-    """Find a name in a folder that is not taken, nor what stands beside it."""
+def _free_place(folder: Path, name: str, suffix: str, beside: bytes) -> Path:
+    """Find a name in a folder that is not taken; what a cut move left beside it is its own."""
     for number in range(1, 1 << 20):
         place = folder / (name if number == 1 else f"{number}-{name}")
-        if not (place.exists() or place.with_name(place.name + beside).exists() or sidecar_of(place).exists()):
-            return place
+        other = place.with_name(place.name + suffix)
+        if place.exists() or sidecar_of(place).exists() or (other.exists() and other.read_bytes() != beside):
+            continue
+        return place
     raise FileExistsError(name)
 
 

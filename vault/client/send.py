@@ -5,6 +5,7 @@ before the screen; where the output goes elsewhere, to a log say, record ids are
 """
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from vault.client.folder import Look, WatchedFolder
+from vault.client.folder import WatchedFolder
 from vault.client.naming import Naming
 from vault.client.state import State
 from vault.client.station import Station
@@ -42,6 +43,9 @@ class _Face:
 
     def __init__(self, language: Language) -> None:
         self.language = language
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # not every screen has every sign of a file's name
 
     def say(self, en: str, ja: str) -> None:
         """Say a line."""
@@ -53,15 +57,15 @@ class _Face:
         sys.stderr.write(" ".join(error.sentence(self.language).split()) + "\n")
         sys.stderr.flush()
 
-    def show(self, look: Look) -> None:
-        """Say which files went and which were refused."""
-        is_seen = sys.stdout.isatty()
-        for name, record_id in look.sent:
-            shown = name if is_seen else record_id
-            self.say(f"Sent: {shown}", f"送信しました：{shown}")
-        for name, error in look.refused:
-            shown = f"{name}: " if is_seen else ""
-            self.say(f"Refused: {shown}{error.sentence('en')}", f"拒否されました：{shown}{error.sentence('ja')}")
+    def sent(self, name: str, record_id: str) -> None:
+        """Say which file went."""
+        shown = name if sys.stdout.isatty() else record_id
+        self.say(f"Sent: {shown}", f"送信しました：{shown}")
+
+    def refused(self, name: str, error: KuraError) -> None:
+        """Say which file was refused."""
+        shown = f"{name}: " if sys.stdout.isatty() else ""
+        self.say(f"Refused: {shown}{error.sentence('en')}", f"拒否されました：{shown}{error.sentence('ja')}")
 
 
 def _init(options: argparse.Namespace, face: _Face) -> int:
@@ -85,36 +89,33 @@ def _watch(options: argparse.Namespace, face: _Face) -> int:
             options.folder,
             station,
             naming,
-            time.monotonic,
+            face,
+            now_s=time.monotonic,
             settle_s=options.settle,
             deletes=options.delete,
             language=face.language,
         )
-        return _send_once(folder, options.settle, face) if options.once else _send_for_ever(folder, face)
+        return _send_once(folder, options.settle) if options.once else _send_for_ever(folder, face)
 
 
-def _send_once(folder: WatchedFolder, settle_s: float, face: _Face) -> int:
+def _send_once(folder: WatchedFolder, settle_s: float) -> int:
     look = folder.look()
-    face.show(look)
-    is_well = not look.refused
+    refused = look.refused
     if look.waiting and look.trouble is None:  # they were seen for the first time
         time.sleep(settle_s)
         look = folder.look()
-        face.show(look)
-        is_well = is_well and not look.refused
+        refused += look.refused
     if look.trouble is not None:
         raise look.trouble
     if look.waiting:
         raise RefusedError("watch-waiting", count=look.waiting)
-    return FINE if is_well else WRONG
+    return WRONG if refused else FINE
 
 
 def _send_for_ever(folder: WatchedFolder, face: _Face) -> NoReturn:
     poll_s, said = _POLL_S, ""
     while True:
-        look = folder.look()
-        face.show(look)
-        trouble = look.trouble
+        trouble = folder.look().trouble
         if trouble is not None and trouble.code != said:  # once for each change, not each minute
             face.complain(trouble)
         elif trouble is None and said:

@@ -4,6 +4,8 @@ Order of writing, and what a crash after each step leaves: the file under a temp
 its number open; the file in place – taken up at the next start; the number marked – done. Never plaintext.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vault.client.content import Content
@@ -16,19 +18,19 @@ _FOLDER_MODE = 0o700
 
 
 class Spool:
-    """The spool folder of one station."""
+    """The spool folder of one station.
+
+    Methods raise UnavailableError `state-failed` where a file of it cannot be read, moved or removed.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder where there is none, and sweep what a crash left half-written.
-
-        Raises:
-            OSError: the folder cannot be made.
-        """
+        """Make the folder where there is none, and sweep what a crash left half-written."""
         self._folder, self._refused = folder, folder / "refused"
-        for path in (folder, self._refused):
-            path.mkdir(_FOLDER_MODE, exist_ok=True)
-        for leftover in folder.glob(f"*{_SUFFIX}.new"):
-            remove_file(leftover)
+        with _reaching():
+            for path in (folder, self._refused):
+                path.mkdir(_FOLDER_MODE, exist_ok=True)
+            for leftover in folder.glob(f"*{_SUFFIX}.new"):
+                remove_file(leftover)
 
     def record_ids(self) -> list[str]:
         """Give the records that wait, oldest first."""
@@ -46,24 +48,14 @@ class Spool:
         except RefusedError as error:
             raise UnavailableError("source-changed") from error
 
-    def _write(self, writer: SpoolWriter, fill: Fill) -> None:
-        try:
-            replace_file(self.path(writer.header.id), writer.parts(fill))
-        except OSError as error:
-            raise UnavailableError("spool-failed", reason=type(error).__name__) from error
-
     def header(self, record_id: str) -> SpoolHeader:
         """Read the head of a spool.
 
         Raises:
             RefusedError: `spool-malformed`: the file was altered.
-            UnavailableError: `source-unreadable`.
         """
-        try:
-            with self.path(record_id).open("rb") as file:
-                header = SpoolReader(file.readinto).header
-        except OSError as error:
-            raise UnavailableError("source-unreadable", reason=type(error).__name__) from error
+        with _reaching(), self.path(record_id).open("rb") as file:
+            header = SpoolReader(file.readinto).header
         if header.id != record_id:
             raise RefusedError("spool-malformed")
         return header
@@ -74,8 +66,24 @@ class Spool:
 
     def remove(self, record_id: str) -> None:
         """Remove the spool of a record that the vault has."""
-        remove_file(self.path(record_id))
+        with _reaching():
+            remove_file(self.path(record_id))
 
     def set_aside(self, record_id: str) -> None:
         """Keep apart the spool of a record that the vault refused: only the vault can open it."""
-        move_file(self.path(record_id), self._refused / self.path(record_id).name)
+        with _reaching():
+            move_file(self.path(record_id), self._refused / self.path(record_id).name)
+
+    def _write(self, writer: SpoolWriter, fill: Fill) -> None:
+        try:
+            replace_file(self.path(writer.header.id), writer.parts(fill))
+        except OSError as error:
+            raise UnavailableError("spool-failed", reason=type(error).__name__) from error
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError("state-failed", reason=type(error).__name__) from error

@@ -14,18 +14,15 @@ from typing import Self
 
 from vault.client.answers import Taken
 from vault.client.batch import MAX_ITEM_BYTES, grouped
-from vault.client.buckets import bucket_for
 from vault.client.content import Content, content_of
 from vault.client.deposit import JOURNAL_KINDS, Deposit
 from vault.client.exchange import Health
 from vault.client.outcomes import Delivery, Spooled
 from vault.client.problems import is_away, is_final
+from vault.client.sending import Sending
 from vault.client.state import Number, Numbers, Status
 from vault.client.workplace import Workplace
 from vault.errors import KuraError, RefusedError, UnavailableError
-from vault.sealing.spooled import SpoolWriter
-
-_NUMBERS_TRIED = 3
 
 
 class Station:
@@ -43,6 +40,7 @@ class Station:
             UnavailableError: `state-failed`, `spool-failed`, `station-file-unreadable`.
         """
         self._work = Workplace(folder, clock)
+        self._sending = Sending(self._work)
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +69,7 @@ class Station:
         try:
             return self._sent(number, deposit, body)
         except UnavailableError as error:
-            return self._spooled(error, number, deposit, body)
+            return self._sending.spool(error, number, deposit, body)
 
     def send(self, content: bytes | Path, deposit: Deposit, *, key: str | None = None) -> Taken:
         """Deposit one record as `deposit` does, without a spool: UnavailableError where the vault is away."""
@@ -79,7 +77,11 @@ class Station:
         return self._sent(self._work.state.claim(deposit.class_id, key), deposit, body)
 
     def deposit_many(self, items: Sequence[tuple[bytes | Path, Deposit]]) -> list[Taken | Spooled | KuraError]:
-        """Deposit many records: small ones share requests and durable commits. For each in order what became of it."""
+        """Deposit many records: small ones share requests and durable commits. For each in order what became of it.
+
+        Raises:
+            UnavailableError: a file cannot be read; nothing was sent then.
+        """
         bodies = [content_of(content) for content, _ in items]
         results: dict[int, Taken | Spooled | KuraError] = {}
         small = [
@@ -94,7 +96,9 @@ class Station:
                 (self._work.state.claim(deposit.class_id), deposit, bodies[index])
                 for index, deposit in zip(indexes, deposits, strict=True)
             ]
-            results |= zip(indexes, self._send_together(together), strict=True)
+            results |= zip(indexes, self._sending.send_together(together), strict=True)
+            if any(isinstance(results[index], Taken) for index in indexes):
+                self._upkeep_quietly()
         for index in (index for index in range(len(items)) if index not in results):
             try:
                 results[index] = self.deposit(*items[index])
@@ -132,7 +136,7 @@ class Station:
         taken, refused = [], []
         for record_id in self._work.spool.record_ids():
             try:
-                done = self._deliver(record_id)
+                done = self._sending.deliver(record_id)
             except RefusedError as error:
                 if not is_final(error) and error.code != "spool-malformed":
                     raise
@@ -183,75 +187,8 @@ class Station:
         self._work.renew()
 
     def _sent(self, number: Number, deposit: Deposit, body: Content) -> Taken:
-        taken = self._send(number, deposit, body)
+        taken = self._sending.send(number, deposit, body)
         self._upkeep_quietly()
-        return taken
-
-    def _send(self, number: Number, deposit: Deposit, body: Content) -> Taken:
-        for _ in range(_NUMBERS_TRIED):
-            try:
-                taken = self._work.exchange.deposit(number, deposit, body)
-            except RefusedError as error:
-                if error.code == "sequence-taken":
-                    number = self._renumbered(number)
-                    continue
-                self._give_up(number, error)
-                raise
-            self._work.state.keep(taken)
-            return taken
-        raise RefusedError("station-numbers-behind")
-
-    def _send_together(self, items: Sequence[tuple[Number, Deposit, Content]]) -> list[Taken | Spooled | KuraError]:
-        try:
-            results: Sequence[Taken | KuraError] = self._work.exchange.deposit_batch(items)
-        except KuraError as error:
-            results = [error] * len(items)
-        ended = [self._ended(result, *item) for result, item in zip(results, items, strict=True)]
-        if any(isinstance(result, Taken) for result in ended):
-            self._upkeep_quietly()
-        return ended
-
-    def _ended(
-        self, result: Taken | KuraError, number: Number, deposit: Deposit, body: Content
-    ) -> Taken | Spooled | KuraError:
-        try:
-            if isinstance(result, Taken):
-                self._work.state.keep(result)
-                return result
-            if result.code == "sequence-taken":
-                return self._send(self._renumbered(number), deposit, body)
-            if isinstance(result, UnavailableError):
-                return self._spooled(result, number, deposit, body)
-            self._give_up(number, result)
-        except KuraError as error:
-            return error
-        return result
-
-    def _renumbered(self, number: Number) -> Number:
-        """Go on behind all the vault has: the station's state was lost, or put back to an earlier one."""
-        return self._work.state.renumber(number, self._work.exchange.health().newest)
-
-    def _give_up(self, number: Number, error: KuraError) -> None:
-        """Let go of a refused record's key. The number stays open: an earlier try may have arrived."""
-        if number.key is not None and is_final(error):
-            self._work.state.forget_key(number.record_id)
-
-    def _spooled(self, error: UnavailableError, number: Number, deposit: Deposit, body: Content) -> Spooled:
-        if not is_away(error):
-            raise error
-        bucket = bucket_for(self._work.state, self._work.contract, deposit.class_id, deposit.ended_at)
-        writer = SpoolWriter(bucket, number.record_id, deposit.members(number.sequence), body.digest)
-        self._work.spool.write(writer, body)
-        self._work.state.mark_spooled(number.record_id)
-        return Spooled(number.record_id, number.sequence)
-
-    def _deliver(self, record_id: str) -> Taken:
-        header = self._work.spool.header(record_id)
-        number = self._work.state.number_of(record_id)
-        taken = self._work.exchange.deliver(header, number, content_of(self._work.spool.path(record_id)))
-        if taken.is_compared:
-            self._work.state.keep(taken)
-            self._work.spool.remove(record_id)
         return taken
 
     def _upkeep_quietly(self) -> None:

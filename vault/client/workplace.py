@@ -33,7 +33,6 @@ class Workplace:
         self._lock = _locked(self._folder.state)
         try:
             self._folder.finish_renewal()
-            self._folder.certificate_checked()
             key = self._folder.ledger_key()
             self.contract = key.name.rpartition("/")[2]
             self._ledger = Ledger(key, self.contract, self._folder.name)
@@ -65,7 +64,7 @@ class Workplace:
         now = self._clock()
         if are_stale(self.state, now):
             keep_buckets(self.state, self.exchange.buckets(), now)
-        if is_due(self._folder.certificate_checked(), now):
+        if is_due(self._certificate, now):
             self.renew()
 
     def renew(self) -> None:
@@ -75,9 +74,12 @@ class Workplace:
         self._connect()
 
     def _connect(self) -> None:
-        folder = self._folder
+        folder, certificate = self._folder, self._folder.certificate_checked()
+        self._certificate = certificate
         context = tls_context(folder.authority_pem(), str(folder.certificate), str(folder.key))
-        self._connection = Connection(folder.host, folder.port, context)
+        self._connection = Connection(
+            folder.host, folder.port, context, lambda: self._clock() > certificate.not_valid_after_utc
+        )
         self.exchange = Exchange(self._connection, self._ledger, lambda: self.state.checkpoint, self._clock)
 
 

@@ -1,19 +1,23 @@
 """A station's folder as `kura station enrol` leaves it, with an authority and a ledger of the test's own."""
 
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import naive_tree
 import pytest
-from cryptography import x509
+import vaults
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from vault.api.listener import Listener
 from vault.client.answers import Ledger
+from vault.client.connection import Connection
 from vault.client.station_folder import StationFolder
 from vault.ledger.checkpoint import Checkpoint, sign_checkpoint
 from vault.ledger.event import Event, EventKind, encode_entry
@@ -21,6 +25,9 @@ from vault.ledger.merkle import inclusion_proof, root_at
 from vault.ledger.note import VerifierKey
 from vault.ledger.receipt import Receipt
 from vault.people.certificates import Authority, key_to_certify, new_authority, pem, station_certificate
+from vault.people.stations import Station
+from vault.records.vault import Vault
+from vault.settings import ListenerSettings
 
 STATION = "counter-1"
 CONTRACT = "nishinomiya"
@@ -102,9 +109,69 @@ def station_path(tmp_path: Path, enroller: Enroller, city: City, away_port: int)
     return path
 
 
-def expiry(certificate: Path) -> datetime:
-    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+@dataclass
+class Served:
+    """A real vault that listens for stations, and the folder of one that is enrolled."""
+
+    vault: Vault
+    folder: Path
+    port: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    listener: Listener | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.folder / STATION
+
+    def start(self, **settings: object) -> None:
+        """Listen at the port of the first time."""
+        values = {"port": self.port} | self.settings | settings
+        self.listener = Listener(self.vault, ListenerSettings.model_validate(values))
+        self.listener.start()
+        assert self.listener.port is not None
+        self.port = self.listener.port
+
+    def stop(self) -> None:
+        """Go away as a machine does that loses its power: connections are not ended, they break."""
+        assert self.listener is not None
+        server = self.listener._server  # noqa: SLF001 - nothing of the product breaks connections
+        if server is not None:
+            for protocol in list(server.server_state.connections):
+                protocol.loop.call_soon_threadsafe(protocol.transport.abort)
+        self.listener.stop()
+
+    def enrol(self, name: str = STATION, kind: str = "counter", host: str = "localhost") -> Path:
+        """Make a station's folder as its clerk and the vault's administrator do."""
+        path = self.folder / name
+        request = StationFolder.create(path, f"https://{host}:{self.port}", name)
+        admin, station = self.vault.actor(vaults.ADMIN), Station.parse(name, kind, CONTRACT)
+        (path / f"{name}.crt").write_text(pem(self.vault.enrolment.enrol(admin, station, request.read_bytes())))
+        (path / "vault-authority.crt").write_text(pem(self.vault.enrolment.authority().certificate))
+        (path / "log.vkey").write_text(self.vault.ground.log_of(CONTRACT).key.encode() + "\n")
+        return path
 
 
-def days(count: int) -> timedelta:
-    return timedelta(days=count)
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let tries follow each other at once; how long they would have waited is listed."""
+    waited: list[float] = []
+    monkeypatch.setattr("vault.client.workplace.Connection", partial(Connection, sleep=waited.append))
+    return waited
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    vault = vaults.new_vault(tmp_path)
+    vault.enrolment.authority()
+    served = Served(vault, tmp_path)
+    served.start()
+    served.enrol()
+    yield served
+    served.stop()
+    vault.close()
+
+
+@pytest.fixture
+def city_key(city: City) -> VerifierKey:
+    """The key of another ledger."""
+    return city.key

@@ -16,7 +16,6 @@ from ledger_vectors import refused
 
 from vault.client import Deposit, Spooled, Station
 from vault.client.buckets import bucket_for, keep_buckets
-from vault.client.connection import Connection
 from vault.client.state import State
 from vault.errors import IntegrityError, RefusedError, UnavailableError
 from vault.sealing.spooled import SpoolReader
@@ -27,10 +26,7 @@ FORM = Deposit(class_id="application_form", ended_at=RECEIVED, subject_key="NIS-
 CONTENT = random.Random(1).randbytes(3_000_000)
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tries follow each other at once."""
-    monkeypatch.setattr(Connection.__init__, "__kwdefaults__", {"sleep": lambda _: None})
+pytestmark = pytest.mark.usefixtures("pauses")
 
 
 def answered(first: str = "2026-11-22", last: str = "2026-11-22", class_id: str = "application_form") -> bytes:
@@ -183,8 +179,9 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from vault.client import Deposit, Station
-from vault.client.connection import Connection
-Connection.__init__.__kwdefaults__["sleep"] = lambda _: None
+from functools import partial
+from vault.client import workplace
+workplace.Connection = partial(workplace.Connection, sleep=lambda _: None)
 form = Deposit(class_id="application_form", ended_at=datetime.fromisoformat(sys.argv[2]), subject_key="NIS-1")
 with Station(Path(sys.argv[1])) as station:
     for line in range(10_000):

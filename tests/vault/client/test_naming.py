@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ledger_vectors import refused
 
+from vault.client.deposit import Deposit
 from vault.client.naming import Naming, sidecar_of
 from vault.errors import RefusedError, UnavailableError
 
@@ -64,6 +65,13 @@ def test_a_sidecar_in_another_form_is_refused(form: Path, text: str) -> None:
     sidecar_of(form).write_text(text)
     with refused(RefusedError, "sidecar-malformed"):
         BY_SIDECAR.describe(form, form.stat())
+
+
+def test_times_and_texts_that_could_be_read_otherwise_make_no_deposit() -> None:
+    with refused(RefusedError, "time-without-offset"):
+        Deposit(class_id="application_form", ended_at=datetime(2026, 11, 21, 9))  # noqa: DTZ001 - that is the point
+    with refused(RefusedError, "deposit-unwritable"):
+        Deposit(class_id="application_form", ended_at=datetime(2026, 11, 21, tzinfo=UTC), file_name="\udcff.pdf")
 
 
 def test_a_sidecar_that_went_away_is_waited_for(form: Path) -> None:
