@@ -2,13 +2,13 @@
 
 import asyncio
 import socket
-from contextlib import suppress
 
 import uvicorn
 
 from vault.api.protocol import StationProtocol
 
 _HANDSHAKE_S = 20.0
+_GOODBYE_S = 2.0  # for the end of TLS: a peer that is gone holds its room no longer
 
 
 class Admission:
@@ -17,7 +17,7 @@ class Admission:
     def __init__(self, server: uvicorn.Server, listening: socket.socket, most: int) -> None:
         """Admit up to `most` connections to a server that is being started."""
         self._server, self._listening = server, listening
-        self._room = asyncio.Semaphore(most)
+        self._room, self._most = asyncio.Semaphore(most), most
         self._handshakes: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -27,7 +27,11 @@ class Admission:
             if self._room.locked():
                 self._close_an_idle_one()
             await self._room.acquire()
-            connected, _ = await loop.sock_accept(self._listening)
+            try:
+                connected, _ = await loop.sock_accept(self._listening)
+            except BaseException:
+                self._room.release()
+                raise
             handshake = asyncio.create_task(self._admit(connected))
             self._handshakes.add(handshake)
             handshake.add_done_callback(self._handshakes.discard)
@@ -39,16 +43,29 @@ class Admission:
         protocol.when_lost(self._room.release)
         try:
             await loop.connect_accepted_socket(
-                lambda: protocol, connected, ssl=config.ssl, ssl_handshake_timeout=_HANDSHAKE_S
+                lambda: protocol,
+                connected,
+                ssl=config.ssl,
+                ssl_handshake_timeout=_HANDSHAKE_S,
+                ssl_shutdown_timeout=_GOODBYE_S,
             )
         except (OSError, asyncio.CancelledError):  # no certificate, a foreign one, or no TLS at all
             connected.close()
             protocol.lose()
 
+    async def close(self) -> None:
+        """Let go of every connection that is left, and wait until they are gone."""
+        for handshake in self._handshakes:
+            handshake.cancel()
+        for protocol in list(self._server.server_state.connections):
+            if isinstance(protocol, StationProtocol):
+                protocol.transport.abort()
+        for _ in range(self._most):
+            await self._room.acquire()
+
     def _close_an_idle_one(self) -> None:
         """Close a connection that is only kept alive: its station opens another one when it needs it."""
         for protocol in self._server.server_state.connections:
             if isinstance(protocol, StationProtocol) and protocol.is_idle:
-                with suppress(OSError):
-                    protocol.transport.close()
+                protocol.transport.abort()
                 return

@@ -103,6 +103,7 @@ class Listener:
         admitting = asyncio.create_task(admission.run())
         await server.serve(sockets=[])
         admitting.cancel()
+        await admission.close()
 
     def _application(self) -> object:
         pace = Pace(patience_s=self._settings.patience_s)

@@ -39,6 +39,13 @@ class StationProtocol(HttpToolsProtocol):
         if lost is not None:
             lost()
 
+    def shutdown(self) -> None:
+        """End with the service: at once where nothing is under way, for a peer that is gone never says goodbye."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
+        else:
+            super().shutdown()
+
     @property
     def is_idle(self) -> bool:
         """Whether the last request was answered and no other has begun."""

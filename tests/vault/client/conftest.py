@@ -132,12 +132,8 @@ class Served:
         self.port = self.listener.port
 
     def stop(self) -> None:
-        """Go away as a machine does that loses its power: connections are not ended, they break."""
+        """Go away; connections that are only kept alive break."""
         assert self.listener is not None
-        server = self.listener._server  # noqa: SLF001 - nothing of the product breaks connections
-        if server is not None:
-            for protocol in list(server.server_state.connections):
-                protocol.loop.call_soon_threadsafe(protocol.transport.abort)
         self.listener.stop()
 
     def enrol(self, name: str = STATION, kind: str = "counter", host: str = "localhost") -> Path:

@@ -1,0 +1,38 @@
+"""The listener ends with whatever state its connections are in, and starts again at the same port."""
+
+import socket
+from pathlib import Path
+
+import pytest
+import vaults
+from narrow_api import deposit_header, listening
+
+from vault.api.listener import Listener
+from vault.settings import ListenerSettings
+
+
+def test_it_ends_while_connections_are_kept_alive_begun_and_half_sent(tmp_path: Path) -> None:
+    vault = vaults.new_vault(tmp_path)
+    with listening(vault, tmp_path) as api:
+        idle = [api.station("idle"), api.station("other")]
+        for station in idle:
+            assert station.ask("GET", "/v1/health").status == 200
+        silent = socket.create_connection(("localhost", api.port))  # never begins its handshake
+        plain = socket.create_connection(("localhost", api.port))
+        half = api.station("half").context.wrap_socket(plain, server_hostname="localhost")
+        head = f"PUT /v1/deposits/{vaults.new_id()} HTTP/1.1\r\nContent-Length: 9000\r\nHost: localhost\r\n"
+        half.sendall(f"{head}Kura-Deposit: {deposit_header()}\r\n\r\n%PDF".encode())
+    for connected in (silent, half):
+        connected.close()
+    port = api.port
+    for station in idle:
+        with pytest.raises((ConnectionError, OSError)):
+            station.ask("GET", "/v1/health")
+    again = Listener(vault, ListenerSettings(port=port))
+    again.start()
+    assert idle[0].ask("GET", "/v1/health").status == 200
+    again.stop()
+    again.stop()
+    for station in idle:
+        station.close()
+    vault.close()
