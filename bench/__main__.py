@@ -15,6 +15,7 @@ from bench.latency import deposit_latency
 from bench.ledger import ledger
 from bench.memory import memory
 from bench.net import net_batch, net_pdf, net_video
+from bench.net_latency import net_latency
 from bench.net_memory import net_memory
 from bench.one_transaction import one_transaction
 from bench.options import Options
@@ -34,6 +35,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Result]] = {
     "net-pdf": net_pdf,
     "net-video": net_video,
     "net-batch": net_batch,
+    "net-latency": net_latency,
     "net-memory": net_memory,
     "deposit-latency": deposit_latency,
     "ledger": ledger,

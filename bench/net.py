@@ -63,7 +63,7 @@ def _sent(options: Options, inputs: Inputs, together: int, *, sink: bool) -> Cal
     def measured() -> float:
         folder = options.fresh("sink" if sink else "vault")
         make_vault(folder, copies=1)
-        with served(folder, sink=sink) as service:
+        with served(folder, "sink" if sink else "vault") as service:
             certificate = service.certificate(inputs.paths[0].suffix)
             arguments = (service.port, certificate, service.authority, inputs.folder, _CLIENTS, together)
             seconds = float(run(send_all, *arguments).figures["seconds"])

@@ -4,11 +4,12 @@ The sink has the TLS, the protocol and the gate of the vault, takes the bodies a
 it is what the network part alone costs on this machine.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bench.child import ROOT
+from bench.stopwatch import Stopwatch, watch_vault
 from bench.vaults import CONTRACT, manager, opened, warm_up
 from vault.api.listener import Listener
 from vault.people.certificates import pem
@@ -36,7 +38,8 @@ class Served:
 
     port: int
     process_id: int
-    folder: Path  # with a certificate for each suffix of KINDS, and the authority's
+    folder: Path  # with a certificate for each suffix of KINDS, and the authority's beside it
+    shares: dict[str, float] = field(default_factory=dict)  # seconds, by what they were spent on
 
     def certificate(self, suffix: str) -> Path:
         """Give key and certificate of the station that sends files of this suffix."""
@@ -49,16 +52,23 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, *, sink: bool = False) -> Iterator[Served]:
-    """Serve a vault that `make_vault` made, until the end of the block."""
-    command = [sys.executable, "-m", "bench.service", str(folder), "sink" if sink else "vault"]
+def served(folder: Path, kind: str = "vault") -> Iterator[Served]:
+    """Serve a vault that `make_vault` made, until the end of the block.
+
+    Args:
+        folder: the vault's.
+        kind: `vault`; `sink`; or `watched`, a vault that counts where its time goes: `Served.shares` says it afterwards.
+    """
+    command = [sys.executable, "-m", "bench.service", str(folder), kind]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         if process.stdout is None or process.stdin is None:
             raise RuntimeError("no pipes")
         try:
-            yield Served(int(process.stdout.readline()), process.pid, folder)
+            service = Served(int(process.stdout.readline()), process.pid, folder)
+            yield service
         finally:
             process.stdin.close()
+        service.shares.update(json.loads(process.stdout.readline()))
 
 
 class _Sink(Listener):
@@ -90,11 +100,15 @@ def _serve(folder: Path, kind: str) -> None:
             _enrol(vault, Station.parse(f"bench-{station}", station, CONTRACT), served_here.certificate(suffix))
         served_here.authority.write_text(pem(vault.enrolment.authority().certificate))
         listener = _Sink(vault, settings) if kind == "sink" else Listener(vault, settings)
+        stopwatch = Stopwatch()
+        if kind == "watched":
+            watch_vault(stopwatch, vault)
         listener.start()
         sys.stdout.write(f"{listener.port}\n")
         sys.stdout.flush()
         sys.stdin.read()
         listener.stop()
+        sys.stdout.write(json.dumps(stopwatch.seconds) + "\n")
 
 
 def _enrol(vault: Vault, station: Station, path: Path) -> None:

@@ -11,7 +11,10 @@ from vault.api.listener import Listener
 from vault.settings import ListenerSettings
 
 
-def test_it_ends_while_connections_are_kept_alive_begun_and_half_sent(tmp_path: Path) -> None:
+def test_it_ends_while_connections_are_kept_alive_begun_and_half_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vault.api.listener._GRACE_S", 1)
     vault = vaults.new_vault(tmp_path)
     with listening(vault, tmp_path) as api:
         idle = [api.station("idle"), api.station("other")]
