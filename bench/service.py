@@ -57,7 +57,7 @@ def served(folder: Path, kind: str = "vault") -> Iterator[Served]:
 
     Args:
         folder: the vault's.
-        kind: `vault`; `sink`; or `watched`, a vault that counts where its time goes: `Served.shares` says it afterwards.
+        kind: `vault`; `sink`; or `watched`, a vault that counts where its time goes: see `Served.shares` afterwards.
     """
     command = [sys.executable, "-m", "bench.service", str(folder), kind]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
