@@ -6,15 +6,20 @@ import json
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import vaults
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from starlette.routing import Route
 from station_keys import PrivateKey, signing_request, station_key
 
+from vault.api.body import Pace
+from vault.api.intake import Intake
 from vault.api.listener import Listener
+from vault.api.stations import Routes
+from vault.people.actor import VAULT
 from vault.people.certificates import pem
 from vault.people.stations import Station
 from vault.records.vault import Vault
@@ -55,13 +60,13 @@ class PlainStation:
     """A station with its certificate, and one connection that it keeps."""
 
     def __init__(self, name: str, port: int, context: ssl.SSLContext) -> None:
-        self.name, self.port, self.context = name, port, context
+        self.name, self.port, self.context, self.host = name, port, context, "localhost"
         self._connection: http.client.HTTPSConnection | None = None
 
     def ask(self, method: str, path: str, body: Content = None, **headers: str) -> Answer:
         """Send one request and read its answer; `_` in the name of a header stands for a hyphen."""
         if self._connection is None:
-            self._connection = http.client.HTTPSConnection("localhost", self.port, context=self.context, timeout=60)
+            self._connection = http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=60)
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
             self._connection.request(method, path, body, fields)
@@ -82,6 +87,12 @@ class PlainStation:
             kura_deposit=deposit_header(**members),
         )
 
+    def reach(self, host: str) -> Self:
+        """Connect under another name from now on."""
+        self.close()
+        self.host = host
+        return self
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -101,13 +112,18 @@ class Api:
     vault: Vault
     port: int
     folder: Path
+    stations: list[PlainStation] = field(default_factory=list)
 
-    def station(self, name: str = "counter-1", kind: str = "counter") -> PlainStation:
+    def station(self, name: str = "counter-1", kind: str = "counter", contract: str = vaults.CONTRACT) -> PlainStation:
         """Enrol a station."""
         key = station_key()
-        actor, station = self.vault.actor(vaults.ADMIN), Station.parse(name, kind, vaults.CONTRACT)
-        certificate = self.vault.enrolment.enrol(actor, station, signing_request(key))
-        return PlainStation(name, self.port, self.context(key, certificate))
+        certificate = self.vault.enrolment.enrol(VAULT, Station.parse(name, kind, contract), signing_request(key))
+        return self.connecting(name, self.context(key, certificate))
+
+    def connecting(self, name: str, context: ssl.SSLContext) -> PlainStation:
+        """Give a station that connects in this way."""
+        self.stations.append(PlainStation(name, self.port, context))
+        return self.stations[-1]
 
     def context(self, key: PrivateKey | None = None, certificate: bytes | None = None) -> ssl.SSLContext:
         """What TLS of a client needs: the vault's authority, and its own certificate where it has one."""
@@ -121,6 +137,15 @@ class Api:
         return context
 
 
+def routes_of(vault: Vault) -> list[Route]:
+    """The routes of the application that is served."""
+    intake = Intake(vault)
+    intake.close()
+    application = Routes(vault, intake, Pace()).application()
+    assert all(isinstance(route, Route) for route in application.routes)
+    return [route for route in application.routes if isinstance(route, Route)]
+
+
 @contextmanager
 def listening(vault: Vault, folder: Path, **settings: float) -> Iterator[Api]:
     """Serve a vault's stations."""
@@ -128,7 +153,10 @@ def listening(vault: Vault, folder: Path, **settings: float) -> Iterator[Api]:
     listener = Listener(vault, ListenerSettings.model_validate({"port": 0} | settings))
     listener.start()
     assert listener.port is not None
+    api = Api(vault, listener.port, folder)
     try:
-        yield Api(vault, listener.port, folder)
+        yield api
     finally:
+        for station in api.stations:
+            station.close()
         listener.stop()

@@ -12,7 +12,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How slow a sender may be: waited for, in all, `patience_s` and the time its bytes take at the least rate."""
+    """How slow a sender may be.
+
+    Waited for is `patience_s` at a time; in all, that and the time its bytes take at the least rate.
+    """
 
     patience_s: float = 30.0
     least_bytes_per_s: float = 16 * 1024
@@ -38,7 +41,7 @@ class Body:
             rest_s = self._pace.patience_s + self._received_bytes / self._pace.least_bytes_per_s - self._waited_s
             began = loop.time()
             try:
-                async with asyncio.timeout(rest_s):
+                async with asyncio.timeout(min(rest_s, self._pace.patience_s)):
                     message = await self._receive()
             except TimeoutError as error:
                 raise RefusedError("body-stalled", received=self._received_bytes) from error

@@ -5,6 +5,7 @@ Source: RFC 9530, sections 2 and 5; RFC 8941, section 3.2 (dictionaries) and 3.3
 
 import base64
 import binascii
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -20,6 +21,29 @@ class ContentDigest:
 
     sha256: bytes | None = None
     sha512: bytes | None = None
+
+
+class DigestCheck:
+    """Compares a body with what was announced of it, piece by piece as it passes."""
+
+    def __init__(self, announced: ContentDigest) -> None:
+        """Begin; what was not announced is not counted."""
+        both = (hashlib.sha256, announced.sha256), (hashlib.sha512, announced.sha512)
+        self._counted = [(begin(), digest) for begin, digest in both if digest is not None]
+
+    def update(self, piece: bytes) -> None:
+        """Take the next bytes."""
+        for counted, _ in self._counted:
+            counted.update(piece)
+
+    def finish(self) -> None:
+        """Compare.
+
+        Raises:
+            RefusedError: `digest-not-as-announced`.
+        """
+        if any(counted.digest() != digest for counted, digest in self._counted):
+            raise RefusedError("digest-not-as-announced")
 
 
 def parse_content_digest(header: str | None) -> ContentDigest:

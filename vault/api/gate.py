@@ -27,6 +27,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 STATION: Final = "kura.station"
 _PASS_OVER_BYTES: Final = 16 << 20
 _PASS_OVER_S: Final = 10.0
+_QUIET_S: Final = 2.0  # a client that sends nothing for so long has stopped
 
 
 class Gate:
@@ -93,9 +94,10 @@ class _Exchange:
         await self._send(message)
 
     async def _pass_over(self) -> None:
-        """Take what is still on its way, up to a limit."""
+        """Take what is still on its way, up to a limit, or until no more comes."""
         passed = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(_PASS_OVER_S):
                 while not self._is_whole and not self._is_gone and passed < _PASS_OVER_BYTES:
-                    passed += len((await self.receive()).get("body", b""))
+                    async with asyncio.timeout(_QUIET_S):
+                        passed += len((await self.receive()).get("body", b""))

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from vault.api.batch import MAX_BYTES, Document, parse_batch
 from vault.api.body import Body
-from vault.api.content_digest import ContentDigest
+from vault.api.content_digest import ContentDigest, DigestCheck
 from vault.api.pipe import Pipe
 from vault.api.rooms import Room
 from vault.errors import KuraError, RefusedError
@@ -71,8 +71,11 @@ class Intake:
             async with self._small.lent(size):
                 source = BytesSource(await upload.body.whole(size))
                 return await asyncio.wrap_future(self._reception.deposit(order(lambda: source)))
+        rest = replace(upload.digest, sha256=None)  # the order has this one, which is counted anyway
         return await self._stream(
-            station, upload, lambda pipe: self._reception.prepare_and_deposit(order(lambda: pipe))
+            station,
+            replace(upload, digest=rest),
+            lambda pipe: self._reception.prepare_and_deposit(order(lambda: pipe)),
         )
 
     async def take_spooled(self, station: Station, record_id: str, upload: Upload) -> Deposited:
@@ -93,7 +96,10 @@ class Intake:
         if size is not None and size > MAX_BYTES:
             raise RefusedError("request-too-large", most=MAX_BYTES)
         async with self._batches.lent(MAX_BYTES if size is None else size):
-            documents = parse_batch(await upload.body.whole(MAX_BYTES))
+            body, check = await upload.body.whole(MAX_BYTES), DigestCheck(upload.digest)
+            check.update(body)
+            check.finish()
+            documents = parse_batch(body)
             return list(zip(documents, await self._take_together(station, documents), strict=True))
 
     async def _take_together(self, station: Station, documents: Sequence[Document]) -> list[Outcome]:
@@ -119,7 +125,7 @@ class Intake:
         """Feed a body to a thread that does `work`."""
         own = self._streams_of.setdefault(station.name, Room(_STREAMS_OF_ONE, _PATIENCE_S))
         async with own.lent(1), self._streams.lent(1):
-            pipe = Pipe(upload.digest.sha512)
+            pipe = Pipe(upload.digest)
             feeding = asyncio.create_task(_feed(upload.body, pipe))
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work, pipe)

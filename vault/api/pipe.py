@@ -1,11 +1,10 @@
 """A body on its way from the event loop to the thread that seals it: a source that holds little at a time."""
 
 import asyncio
-import hashlib
 import queue
 import threading
 
-from vault.errors import RefusedError
+from vault.api.content_digest import ContentDigest, DigestCheck
 
 _HELD_BYTES = 1 << 20  # on its way, about; a piece is a quarter of it at most
 
@@ -13,17 +12,13 @@ _HELD_BYTES = 1 << 20  # on its way, about; a piece is a quarter of it at most
 class Pipe:
     """Written by one task, read by one thread: `Source` for that thread."""
 
-    def __init__(self, sha512: bytes | None = None) -> None:
-        """Begin empty.
-
-        Args:
-            sha512: the digest that the bytes must have, where the sender said this one.
-        """
+    def __init__(self, announced: ContentDigest) -> None:
+        """Begin empty; at its end the reader is told where the bytes are not as announced."""
         self._loop = asyncio.get_running_loop()
         self._pieces: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()  # None: the end
         self._room, self._lock, self._held = asyncio.Event(), threading.Lock(), 0
         self._piece, self._is_at_end = memoryview(b""), False
-        self._announced, self._sha512 = sha512, hashlib.sha512()
+        self._check = DigestCheck(announced)
 
     async def write(self, piece: bytes) -> None:
         """Hand over a piece; wait while enough is on its way."""
@@ -45,7 +40,11 @@ class Pipe:
         self._pieces.put(error)
 
     def read_into(self, buffer: memoryview) -> int:
-        """Fill `buffer` as far as there are bytes, waiting for them."""
+        """Fill `buffer` as far as there are bytes, waiting for them.
+
+        Raises:
+            RefusedError: `digest-not-as-announced`, at the end; or what the writer failed with.
+        """
         done = 0
         while done < len(buffer):
             if not self._piece and not self._next():
@@ -53,18 +52,10 @@ class Pipe:
             count = min(len(self._piece), len(buffer) - done)
             buffer[done : done + count] = self._piece[:count]
             self._piece, done = self._piece[count:], done + count
-        if self._announced is not None:
-            self._sha512.update(buffer[:done])
         return done
 
     def finish(self) -> None:
-        """Check the digest, where it was announced in a form that the vault does not keep.
-
-        Raises:
-            RefusedError: `digest-not-as-announced`.
-        """
-        if self._announced is not None and self._announced != self._sha512.digest():
-            raise RefusedError("digest-not-as-announced")
+        """Nothing is left to check: the end was told only of what is as announced."""
 
     def _next(self) -> bool:
         """Take the next piece; False at the end."""
@@ -76,7 +67,9 @@ class Pipe:
             raise piece
         if piece is None:
             self._is_at_end = True
+            self._check.finish()
             return False
+        self._check.update(piece)
         self._piece = memoryview(piece)
         with self._lock:
             was_full = self._held > _HELD_BYTES

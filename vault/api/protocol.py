@@ -89,8 +89,10 @@ class StationProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Hand the request over."""
+        """Hand the request over; one that asks for another protocol is none: the parser passes over its body."""
         self._header_is_there()
+        if self.parser.should_upgrade() or self.parser.get_http_version() not in ("1.0", "1.1"):
+            self._refuse(RefusedError("http-malformed"))
         if not self._is_refused:
             super().on_headers_complete()
 

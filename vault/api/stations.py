@@ -52,7 +52,7 @@ class Routes:
 
     def application(self) -> Starlette:
         """Make the application."""
-        return Starlette(
+        application = Starlette(
             routes=[
                 Route("/v1/deposits:batch", self.post_batch, methods=["POST"]),
                 Route("/v1/deposits/{id}", self.put_deposit, methods=["PUT"]),
@@ -67,6 +67,8 @@ class Routes:
             ],
             exception_handlers={KuraError: _problem, HTTPException: _no_route, Exception: _defect},
         )
+        application.router.redirect_slashes = False  # one path for each thing
+        return application
 
     async def put_deposit(self, request: Request) -> Response:
         """Take one record."""
@@ -240,8 +242,11 @@ async def _problem(_: Request, error: Exception) -> Response:
 
 async def _no_route(_: Request, error: Exception) -> Response:
     """A path or a method that is not here."""
-    is_method = isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED
-    return problem_response(RefusedError("method-not-allowed") if is_method else NotFoundError("route-unknown"))
+    if not isinstance(error, HTTPException) or error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+        return problem_response(NotFoundError("route-unknown"))
+    response = problem_response(RefusedError("method-not-allowed"))
+    response.headers.update(error.headers or {})  # Allow: which are (RFC 9110, section 15.5.6)
+    return response
 
 
 async def _defect(_: Request, error: Exception) -> Response:

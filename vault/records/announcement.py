@@ -67,7 +67,7 @@ def announced(record_id: str, members: Mapping[str, Any], class_id: str | None =
         started_at=_member(members, "started_at", parse_instant),
         ended_at=ended_at,
         site=_member(members, "site", _text),
-        sequence=_member(members, "sequence", _integer),
+        sequence=_member(members, "sequence", _number),
         title_code=_member(members, "title_code", _text),
         file_name=_member(members, "file_name", _text),
     )
@@ -90,9 +90,11 @@ def _text(value: object) -> str:
     return value
 
 
-def _integer(value: object) -> int:
+def _number(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError
+    if value < 1:  # stations count from 1: what begins before would not show as missing
+        raise ValueError
     return value
 
 

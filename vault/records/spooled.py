@@ -8,6 +8,7 @@ from vault.records.announcement import announced, parse_members
 from vault.records.buckets import Buckets
 from vault.records.ground import Ground
 from vault.records.order import Order
+from vault.sealing.bucket_secrets import bucket_rows
 from vault.sealing.spooled import SpoolReader
 
 
@@ -35,8 +36,8 @@ def spooled_order(
     if (reader.header.id, reader.header.contract) != (record_id, contract_id):
         raise RefusedError("spool-altered", record=record_id)
     with ground.engine.connect() as connection:
-        row = buckets.secrets.rows(connection, {reader.header.bucket}).get(reader.header.bucket)
-    if row is None or row.contract_id != contract_id:
+        row = bucket_rows(connection, [reader.header.bucket]).get(reader.header.bucket)
+    if row is None or row.contract_id != contract_id or row.state == "destroyed":
         raise NotFoundError("spool-bucket-unknown", record=record_id)
     request = announced(record_id, parse_members(reader.open(buckets.secrets.opened(row).private_key))).request
     if row.class_id != request.class_id:

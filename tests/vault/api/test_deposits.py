@@ -1,35 +1,13 @@
 """Depositing over the narrow API, as a supplier's plain HTTP library does it."""
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import vaults
-from narrow_api import Api, PlainStation, listening
+from narrow_api import PlainStation
 
 from vault.ledger.receipt import Receipt
 from vault.records.vault import Vault
-
-
-@pytest.fixture
-def vault(tmp_path: Path) -> Iterator[Vault]:
-    vault = vaults.new_vault(tmp_path)
-    yield vault
-    vault.close()
-
-
-@pytest.fixture
-def api(vault: Vault, tmp_path: Path) -> Iterator[Api]:
-    with listening(vault, tmp_path) as api:
-        yield api
-
-
-@pytest.fixture
-def counter(api: Api) -> Iterator[PlainStation]:
-    station = api.station()
-    yield station
-    station.close()
 
 
 def test_a_deposit_gives_a_receipt_that_proves_it(vault: Vault, counter: PlainStation) -> None:
