@@ -106,7 +106,7 @@ class _Rounds:
 
     def admit_stations(self) -> None:
         """Let stations connect, as soon as the vault can vouch for itself; keep its certificate good."""
-        if self._stations is None:
+        if self._stations is None or self._vault.problem is not None:
             return
         if self._stations.is_serving:
             self._stations.renew()
