@@ -1,4 +1,4 @@
-"""From nothing to a folder whose scans are in the vault: what an administrator and a supplier type, one after the other."""
+"""From nothing to scans in the vault: what an administrator and a supplier type, one after the other."""
 
 import json
 import os
