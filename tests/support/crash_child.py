@@ -21,38 +21,38 @@ _LOCK = threading.Lock()
 
 
 def main() -> None:
-    while line := _read_line():
+    while line := read_line():
         if (pid := os.fork()) == 0:
             _child(json.loads(line))
         _, status = os.waitpid(pid, 0)
-        _report(ended=status)
+        report(ended=status)
 
 
 def _child(job: dict[str, object]) -> None:
     # Where only a parent may trace its child: anybody may trace this one.
     ctypes.CDLL(None).prctl(_PR_SET_PTRACER, _ANY, 0, 0, 0)
-    _report(pid=os.getpid())
-    assert _read_line() == "go"
+    report(pid=os.getpid())
+    assert read_line() == "go"
     try:
         load = plan(int(str(job["seed"])), datetime.fromisoformat(str(job["now"])), is_sealed=bool(job["sealed"]))
         run_load(Path(str(job["folder"])), load, _acknowledge)
     except BaseException:  # noqa: BLE001 - the parent is told whatever it was
-        _report(failed=traceback.format_exc())
+        report(failed=traceback.format_exc())
         os._exit(1)
     os._exit(0)
 
 
 def _acknowledge(done: Deposited) -> None:
     digest = done.digest.hex() if done.digest is not None else None
-    _report(id=done.record_id, digest=digest, receipt=done.receipt.encode())
+    report(id=done.record_id, digest=digest, receipt=done.receipt.encode())
 
 
-def _report(**line: object) -> None:
+def report(**line: object) -> None:
     with _LOCK:  # the newline before ends what a killed child may have begun
         os.write(1, b"\n" + json.dumps(line).encode() + b"\n")
 
 
-def _read_line() -> str:
+def read_line() -> str:
     line = b""
     while not line.endswith(b"\n"):
         byte = os.read(0, 1)  # one by one: the next line is the child's

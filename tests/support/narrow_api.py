@@ -127,14 +127,26 @@ class Api:
 
     def context(self, key: PrivateKey | None = None, certificate: bytes | None = None) -> ssl.SSLContext:
         """What TLS of a client needs: the vault's authority, and its own certificate where it has one."""
-        authority = pem(self.vault.enrolment.authority().certificate)
-        context = ssl.create_default_context(cadata=authority)
+        context = ssl.create_default_context(cadata=pem(self.vault.enrolment.authority().certificate))
         if key is not None and certificate is not None:
-            path = self.folder / f"{vaults.new_id()}.pem"
-            private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            path.write_bytes(private + pem(certificate).encode())
-            context.load_cert_chain(path)
+            context.load_cert_chain(_write(self.folder / f"{vaults.new_id()}.pem", key, certificate))
         return context
+
+    def certificate_files(self, folder: Path, name: str = "counter-1") -> tuple[Path, Path]:
+        """Enrol a counter; write its key and certificate, and the certificate of the authority, for other programs."""
+        key = station_key()
+        issued = self.vault.enrolment.enrol(
+            VAULT, Station.parse(name, "counter", vaults.CONTRACT), signing_request(key)
+        )
+        authority = folder / "vault-authority.crt"
+        authority.write_text(pem(self.vault.enrolment.authority().certificate))
+        return _write(folder / f"{name}.pem", key, issued), authority
+
+
+def _write(path: Path, key: PrivateKey, certificate: bytes) -> Path:
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(private + pem(certificate).encode())
+    return path
 
 
 def routes_of(vault: Vault) -> list[Route]:

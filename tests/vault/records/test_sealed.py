@@ -13,11 +13,11 @@ import vaults
 from crash_load import BytesSource
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from ledger_vectors import refused
+from vault_secrets import secrets_of
 
 from vault.bootstrap import open_vault
 from vault.errors import RefusedError, SealedError
 from vault.keys.custodian import CustodianSecret
-from vault.keys.file_keystore import FileKeyStore
 from vault.people.persons import NewPerson
 from vault.people.purpose import ViewPurpose
 from vault.records.reading import Purpose
@@ -108,22 +108,6 @@ def test_open_buckets_are_forgotten_after_a_minute_and_at_sealing(vault: Vault) 
     vault.seal()
     with pytest.raises(SealedError):
         secrets.opened(row)
-
-
-def secrets_of(vault: Vault) -> dict[str, bytes]:
-    """Every secret that opens something, known from an opening with the custodians' secret."""
-    keys = vault.ground.keys
-    assert isinstance(keys, FileKeyStore)
-    assert keys._opening is not None  # noqa: SLF001 - the test looks for what lies in there
-    found = {"passphrase": vaults.PASSPHRASE.encode(), "custodian secret": bytes(keys._custodian)}  # noqa: SLF001
-    found |= {f"disposal key {name}": bytes(key) for name, key in keys._opening.disposal_keys.items()}  # noqa: SLF001
-    with vault.ground.engine.connect() as connection:
-        ids = [row[0] for row in stored.rows(vault, "SELECT id FROM buckets")]
-        for bucket_id, row in bucket_rows(connection, ids).items():
-            opened = vault.buckets.secrets.opened(row)
-            found[f"private half of {bucket_id}"] = opened.private_key.private_bytes_raw()
-            found[f"index key of {bucket_id}"] = opened.index_key
-    return found
 
 
 def test_the_process_that_takes_has_no_key_that_opens_anything_in_its_memory(vault: Vault, tmp_path: Path) -> None:
