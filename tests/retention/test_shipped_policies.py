@@ -11,6 +11,7 @@ from retention.policy_reader import read_policy
 
 DOCUMENTS = ("application_form", "issuance_receipt", "case_document_set", "identity_document_copy")
 RECORDINGS = ("call_recording", "surveillance_video")
+JOURNALS = ("call_detail_record", "entry_log", "consignment_list", "counter_tally", "recorder_journal")
 OWN_PAPERS = ("roster", "confidentiality_pledge", "audit_trail")
 SHIPPED = sorted(file.name for file in files("policies").iterdir() if file.name.endswith(".toml"))
 
@@ -36,7 +37,7 @@ def test_nishinomiya_is_the_contract_of_its_documents(nishinomiya: Policy) -> No
         *("contact_center", "back_office_center", "main_office"),
         *("special_venue", "acta_station", "outreach"),
     ]
-    assert set(nishinomiya.classes) == {*DOCUMENTS, *RECORDINGS, *OWN_PAPERS}
+    assert set(nishinomiya.classes) == {*DOCUMENTS, *RECORDINGS, *OWN_PAPERS, *JOURNALS}
 
 
 def test_only_the_six_months_are_stated_by_the_contract(nishinomiya: Policy) -> None:
@@ -98,3 +99,11 @@ def test_own_papers_wait_for_the_end_of_the_contract(nishinomiya: Policy, class_
     assert paper.trigger_date_for(datetime(2024, 8, 1, 9, tzinfo=JST)) is None
     assert paper.disposal_date_for(None) is None
     assert paper.disposal_date_for(nishinomiya.ends_on) == date(2030, 4, 1)  # worked example 33
+
+
+@pytest.mark.parametrize("class_id", JOURNALS)
+def test_a_journal_lives_as_long_as_what_is_checked_against_it(nishinomiya: Policy, class_id: str) -> None:
+    journal = nishinomiya.classes[class_id]
+    written = datetime(2024, 11, 30, 12, tzinfo=JST)
+    assert journal.disposal_date_for(journal.trigger_date_for(written)) == date(2030, 4, 1)
+    assert (journal.stated, journal.subject_key, journal.quarantine) == (False, "none", True)

@@ -74,8 +74,8 @@ class Sender:
             return b"".join(b"%d,%d\n" % (line, self.rng.randrange(99)) for line in range(self.rng.randrange(1, 99)))
         seed = self.rng.randrange(1 << 30)
         if self.kind == "recorder":
-            return crash_load.video(seed, self.rng.choice([900, crash_load.LARGE]))
-        return crash_load.sound(seed, self.rng.choice([40, 4_000, crash_load.LARGE // 2]) if is_alone else 400)
+            return crash_load.video(seed, self.rng.choice([900, 900, crash_load.LARGE]))
+        return crash_load.sound(seed, self.rng.choice([40, 400, 4_000, crash_load.LARGE // 2]) if is_alone else 400)
 
     def _send(self, station: PlainStation, items: list[Item]) -> None:
         for result in self._answers(station, items):

@@ -58,6 +58,8 @@ def make_full_vault(tmp_path: Path) -> FullVault:
     vault.deposits.deposit(manager, CONTRACT, call, source(wav(), tmp_path))
     video = request(class_id="surveillance_video", **recorded)
     vault.deposits.deposit(manager, CONTRACT, video, source(mp4(2_200_000), tmp_path))
+    tally = request(class_id="counter_tally", subject_key=None, clock_offset_s=-7200)
+    vault.deposits.deposit(manager, CONTRACT, tally, source(b"class,count\napplication_form,12\n", tmp_path))
     _take_sealed(vault, tmp_path)
     purpose = Purpose(ViewPurpose.CASE_PROCESSING, "窓口での問合せ")
     vault.readings.read_many(manager, CONTRACT, [call.id, video.id], purpose)

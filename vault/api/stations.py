@@ -4,6 +4,7 @@ A handler translates: a request into an order, what comes of it into an answer. 
 """
 
 import json
+import traceback
 from http import HTTPStatus
 from typing import Any
 
@@ -38,6 +39,7 @@ from vault.records.numbering import newest_number
 from vault.records.request import check_record_id
 from vault.records.vault import Vault
 from vault.sealing.spooled import MEDIA_TYPE as SPOOLED
+from vault.service_log import service_log
 
 _MAX_CSR_BYTES = 16 << 10
 
@@ -250,4 +252,8 @@ async def _no_route(_: Request, error: Exception) -> Response:
 
 
 async def _defect(_: Request, error: Exception) -> Response:
+    """A defect: told by its type, and logged with where it was, never with what it was about."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "-"
+    service_log().error("defect", reason=type(error).__name__, at=at)
     return problem_response(IntegrityError("unexpected", reason=type(error).__name__))

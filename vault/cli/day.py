@@ -93,8 +93,8 @@ def proofs(folder: Path, receipts: Path) -> dict[str, bool]:
     verdict = verify_vault(folder, None)
     is_intact = verdict.is_sound and _receipts_hold(receipts)
     held = {"intact": is_intact}
-    if verdict.is_complete is not None:
-        held["complete"] = is_intact and verdict.is_complete
+    if not is_intact or verdict.is_complete is not None:  # what is not intact proves nothing
+        held["complete"] = is_intact and verdict.is_complete is True
     return held
 
 

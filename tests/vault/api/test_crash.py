@@ -26,7 +26,7 @@ from vault.records.numbering import Numbers, numbers_from
 PROGRAM = Path(crash_stations.__file__).with_name("served_child.py")
 ROUNDS = int(os.environ.get("KURA_CRASH_ROUNDS", "12"))  # kills per kind of call
 SENDERS = (("counter", 2), ("exchange", 2), ("recorder", 1))
-EACH = 4  # sent per station and round
+EACH = 2  # sent per station and round
 CALLS = {
     "written": "write,writev,pwrite64,pwritev",
     "synced": "fsync,fdatasync",

@@ -28,15 +28,18 @@ EXPECTED: dict[Role, set[Act]] = {
     Role.VAULT_ADMIN: {Act.CHECK_FIXITY, Act.GRANT_ROLE, Act.ENROL_STATION, Act.BACK_UP, Act.RECOVER},
 }
 _DOCUMENTS = ("application_form", "issuance_receipt", "case_document_set", "identity_document_copy")
+_JOURNALS = ("call_detail_record", "entry_log", "consignment_list", "counter_tally", "recorder_journal")
 _OFFICIALS = frozenset({Role.OPERATIONS_MANAGER, Role.SECURITY_OFFICER, Role.CITY_AUDITOR})
 MAY_READ = {
     **dict.fromkeys(_DOCUMENTS, _OFFICIALS | {Role.SCAN_OPERATOR, Role.SITE_LEADER}),
     **dict.fromkeys(("call_recording", "surveillance_video", "roster", "confidentiality_pledge"), _OFFICIALS),
+    **dict.fromkeys(_JOURNALS, _OFFICIALS),
+    "counter_tally": _OFFICIALS | {Role.SITE_LEADER},
     "audit_trail": frozenset({Role.SECURITY_OFFICER, Role.CITY_AUDITOR}),
 }
 MAY_DEPOSIT: dict[str, frozenset[Role]] = {
     **dict.fromkeys(_DOCUMENTS, frozenset({Role.SCAN_OPERATOR})),
-    **dict.fromkeys(("call_recording", "surveillance_video"), frozenset({Role.OPERATIONS_MANAGER})),
+    **dict.fromkeys(("call_recording", "surveillance_video", *_JOURNALS), frozenset({Role.OPERATIONS_MANAGER})),
     **dict.fromkeys(("roster", "confidentiality_pledge"), frozenset({Role.OPERATIONS_MANAGER, Role.SITE_LEADER})),
     "audit_trail": frozenset(),  # its depositor, the administrator, may deposit nothing: the vault alone writes it
 }
@@ -44,6 +47,11 @@ STATIONS_MAY_DEPOSIT = {
     **dict.fromkeys(_DOCUMENTS, frozenset({StationKind.COUNTER, StationKind.SCANNER})),
     "call_recording": frozenset({StationKind.EXCHANGE}),
     "surveillance_video": frozenset({StationKind.RECORDER}),
+    "call_detail_record": frozenset({StationKind.EXCHANGE}),
+    "entry_log": frozenset({StationKind.RECORDER}),
+    "consignment_list": frozenset({StationKind.COUNTER}),
+    "counter_tally": frozenset({StationKind.COUNTER, StationKind.SCANNER}),
+    "recorder_journal": frozenset({StationKind.RECORDER}),
 }
 
 
