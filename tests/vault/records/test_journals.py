@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vault.client import JOURNAL_KINDS
 from vault.records.journals import JournalKind, JournalLines, Lines, lines_of
 
 KEY = bytes(range(32))
@@ -80,3 +81,7 @@ def test_another_key_line_or_order_is_another_root() -> None:
 def test_every_kind_of_journal_has_lines_and_nothing_else_has() -> None:
     assert all(lines_of(kind, KEY) is not None for kind in JournalKind)
     assert lines_of("application_form", KEY) is None
+
+
+def test_the_client_knows_the_same_kinds() -> None:
+    assert list(JOURNAL_KINDS) == list(JournalKind)
