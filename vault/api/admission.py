@@ -2,12 +2,16 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 
 import uvicorn
 
 from vault.api.protocol import StationProtocol
+from vault.service_log import service_log
 
 _HANDSHAKE_S = 20.0
+_RETRY_S = 1.0
+_LOOK_S = 0.1
 _GOODBYE_S = 2.0  # for the end of TLS: a peer that is gone holds its room no longer
 
 
@@ -24,14 +28,16 @@ class Admission:
         """Admit until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            if self._room.locked():
-                self._close_an_idle_one()
-            await self._room.acquire()
+            await self._take_room()
             try:
                 connected, _ = await loop.sock_accept(self._listening)
-            except BaseException:
+            except BaseException as error:
                 self._room.release()
-                raise
+                if not isinstance(error, OSError):
+                    raise
+                service_log().warning("connection-not-admitted", reason=type(error).__name__)  # no descriptor, say
+                await asyncio.sleep(_RETRY_S)
+                continue
             handshake = asyncio.create_task(self._admit(connected))
             self._handshakes.add(handshake)
             handshake.add_done_callback(self._handshakes.discard)
@@ -62,6 +68,16 @@ class Admission:
                 protocol.transport.abort()
         for _ in range(self._most):
             await self._room.acquire()
+
+    async def _take_room(self) -> None:
+        """Wait for room; where there is none, connections that are only kept alive make it, as they fall idle."""
+        while self._room.locked():
+            self._close_an_idle_one()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._room.acquire()
+                    return
+        await self._room.acquire()
 
     def _close_an_idle_one(self) -> None:
         """Close a connection that is only kept alive: its station opens another one when it needs it."""

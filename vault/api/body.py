@@ -1,13 +1,12 @@
 """A request's body as it arrives: pieces in order, within the time that an honest sender needs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+
+from starlette.types import Receive
 
 from vault.errors import RefusedError
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ client that writes without reading would find its connection reset, and never se
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vault.api.problems import problem_response
 from vault.api.protocol import FINGERPRINT
@@ -17,12 +18,6 @@ from vault.errors import KuraError, RefusedError
 from vault.people.stations import Station, station_by_certificate
 from vault.records.ground import Ground
 from vault.service_log import service_log
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 STATION: Final = "kura.station"
 _PASS_OVER_BYTES: Final = 16 << 20
@@ -33,16 +28,13 @@ _QUIET_S: Final = 2.0  # a client that sends nothing for so long has stopped
 class Gate:
     """Lets stations pass to the routes behind it."""
 
-    def __init__(self, ground: Ground, rates: Rates, routes: App) -> None:
+    def __init__(self, ground: Ground, rates: Rates, routes: ASGIApp) -> None:
         """Guard `routes`."""
         self._ground, self._rates, self._routes = ground, rates, routes
         self._log = service_log()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._routes(scope, receive, send)
-            return
         exchange = _Exchange(scope, receive, send)
         try:
             station = self._station(scope.get(FINGERPRINT))

@@ -134,8 +134,8 @@ class Routes:
     async def post_certificate(self, request: Request) -> Response:
         """Renew a station's certificate."""
         station = _station(request)
-        csr = await Body(request.receive, self._pace).whole(_MAX_CSR_BYTES)
         self._require_taking(request, station)
+        csr = await Body(request.receive, self._pace).whole(_MAX_CSR_BYTES)
         certificate = await run_in_threadpool(
             self._vault.enrolment.renew, station.actor(), station.contract_id, station.name, csr
         )

@@ -39,12 +39,12 @@ def keep_buckets(state: State, body: bytes, now: datetime) -> None:
 
 
 def bucket_for(state: State, contract: str, class_id: str, ended_at: datetime) -> SpoolBucket:
-    """Give the bucket of a class and the Japanese day of an instant.
+    """Give the bucket of a class and the Japanese day on which a record ends; `ended_at` is exclusive.
 
     Raises:
         UnavailableError: `spool-bucket-missing`.
     """
-    day = ended_at.astimezone(_JST).date().isoformat()
+    day = (ended_at.astimezone(_JST) - timedelta(microseconds=1)).date().isoformat()
     for of_class, first, last, bucket, public_key in json.loads(state.told(_BUCKETS) or "[]"):
         if of_class == class_id and first <= day <= last:
             return SpoolBucket(contract, bucket, bytes.fromhex(public_key))

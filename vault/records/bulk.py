@@ -105,7 +105,7 @@ class _Run:
         """Draw and begin nothing further."""
         self._stopped.set()
         self._room.release()  # the drawing thread may be waiting for room
-        self._pipeline.close(abandon=True)
+        self._pipeline.close()
 
     def discard(self) -> None:
         """Remove the bytes of what was prepared and will not be committed; all threads have ended."""

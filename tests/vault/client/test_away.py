@@ -219,6 +219,8 @@ def test_buckets_go_by_class_and_japanese_day(tmp_path: Path) -> None:
     for hours in (-24, 0, 47):  # 00:30 on the 21st to 23:30 on the 23rd
         at = RECEIVED + timedelta(hours=hours)
         assert bucket_for(state, "nishinomiya", "application_form", at).id == "0f" * 16
+    midnight = RECEIVED + timedelta(hours=47, minutes=30)  # what ends then ends on the 23rd: an end is exclusive
+    assert bucket_for(state, "nishinomiya", "application_form", midnight).id == "0f" * 16
     for hours in (-25, 48):
         with refused(UnavailableError, "spool-bucket-missing"):
             bucket_for(state, "nishinomiya", "application_form", RECEIVED + timedelta(hours=hours))
