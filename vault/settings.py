@@ -32,12 +32,19 @@ class KeySettings(_Section):
 
     epoch_dir: Path  # absolute, outside the vault's folder and outside backups
     auto_unseal: bool = False  # True: the custodian secret lies in keys/custodian, for a first try only
+    hsm: Annotated[str, Field(pattern=r"^pkcs11:")] | None = None  # RFC 7512 URI of a token; without: a sealed file
+
+
+class DatabaseSettings(_Section):
+    """Where rows lie: in the folder, or in a PostgreSQL database. A URL holds no password: libpq knows `passfile`."""
+
+    url: Annotated[str, Field(pattern=r"^postgresql://")] | None = None  # without: kura.db in the folder
 
 
 class StorageSettings(_Section):
-    """Where objects lie: two folders, on two disks where there are two."""
+    """Where objects lie: each store a folder (on two disks where there are two), or s3+https://HOST:PORT/BUCKET."""
 
-    stores: Annotated[tuple[Path, ...], Field(min_length=1, max_length=2)] = (Path("objects/a"), Path("objects/b"))
+    stores: Annotated[tuple[str, ...], Field(min_length=1, max_length=2)] = ("objects/a", "objects/b")
 
 
 class IntakeSettings(_Section):
@@ -79,6 +86,7 @@ class Settings(BaseSettings):
 
     vault: VaultSettings
     keys: KeySettings
+    database: DatabaseSettings = DatabaseSettings()
     storage: StorageSettings = StorageSettings()
     intake: IntakeSettings = IntakeSettings()
     sequencer: SequencerSettings = SequencerSettings()
@@ -136,7 +144,9 @@ def write_settings(folder: Path, settings: Settings) -> None:
         "# Outside this folder and outside backups: without it no copy of this folder opens anything.",
         f'epoch_dir = "{settings.keys.epoch_dir}"',
         f"auto_unseal = {str(settings.keys.auto_unseal).lower()}",
+        *([f'hsm = "{settings.keys.hsm}"'] if settings.keys.hsm else []),
         "",
+        *(["[database]", f'url = "{settings.database.url}"', ""] if settings.database.url else []),
         "[storage]",
         f"stores = [{stores}]",
         "",

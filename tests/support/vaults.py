@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import engines
 import pikepdf
 
 from vault.bootstrap import NewVault, create_vault, now_utc, open_vault
@@ -19,6 +20,7 @@ from vault.people.persons import NewPerson
 from vault.records.request import DepositRequest
 from vault.records.source import FileSource
 from vault.records.vault import Vault
+from vault.settings import DatabaseSettings
 
 CONTRACT = "nishinomiya"
 PASSPHRASE = "trial passphrase"
@@ -45,12 +47,23 @@ def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datet
     """Make a vault in `tmp_path`/vault, its epoch in `tmp_path`/vault.epoch; it does not unseal itself."""
     people = [NewPerson.parse(text) for text in PEOPLE]
     new = NewVault(
-        policy_text(), people, custodian(), tmp_path / "vault.epoch", origin="kura.test/vault", scrypt_log2_n=4
+        policy_text(),
+        people,
+        custodian(),
+        tmp_path / "vault.epoch",
+        origin="kura.test/vault",
+        scrypt_log2_n=4,
+        **(on_engines() if engines.is_engines() else {}),
     )
     vault = create_vault(tmp_path / "vault", new, clock or now_utc)
     if sealed:
         vault.seal()
     return vault
+
+
+def on_engines() -> dict[str, Any]:
+    """What of a new vault's settings names the engines of this run."""
+    return {"database": DatabaseSettings(url=engines.new_database())}
 
 
 def reopen(vault: Vault) -> Vault:

@@ -1,43 +1,42 @@
-"""The database: one engine, SQLite tuned so that a commit is on the disk, and the schema's version.
+"""The database: SQLite or PostgreSQL, and the schema's version.
 
 Holds no statements of any room; they write their own against `tables`.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import Connection, Engine
 
 from vault.errors import IntegrityError, UnavailableError
+from vault.storage.postgresql import postgresql_engine
+from vault.storage.sqlite import sqlite_engine
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_CACHE_KIB = 16 * 1024
-_POOL_SIZE = 16  # connections kept: to open one costs more than a transaction, and importing threads have one each
 
 
-def open_database(path: Path, *, read_only: bool = False) -> Engine:
-    """Open the SQLite file at `path`: WAL, full sync, foreign keys; transactions begin only where code says so.
+def open_database(place: Path | str, *, read_only: bool = False) -> Engine:
+    """Open a database: an SQLite file by its path, one of PostgreSQL by its URL.
 
     Raises:
         UnavailableError: the file is not there (`create_database` makes it).
     """
-    if not path.is_file():
-        raise UnavailableError("database-missing", path=path.name)
-    return _engine(path, read_only=read_only)
+    if isinstance(place, str):
+        return postgresql_engine(place, read_only=read_only)
+    if not place.is_file():
+        raise UnavailableError("database-missing", path=place.name)
+    return sqlite_engine(place, read_only=read_only)
 
 
-def create_database(path: Path) -> Engine:
-    """Make an empty database with the newest schema."""
-    path.touch(mode=0o600)
-    engine = _engine(path, read_only=False)
+def create_database(place: Path | str) -> Engine:
+    """Make a database with the newest schema: an SQLite file anew, or in an empty database of PostgreSQL."""
+    if isinstance(place, Path):
+        place.touch(mode=0o600)
+    engine = open_database(place)
     migrate(engine)
     return engine
 
@@ -48,7 +47,7 @@ def migrate(engine: Engine) -> None:
     Raises:
         IntegrityError: `schema-unknown`, a newer program has written it.
     """
-    with engine.begin() as connection:
+    with writing(engine).begin() as connection:
         known = {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
         stored = MigrationContext.configure(connection).get_current_heads()
         if not known.issuperset(stored):
@@ -73,38 +72,6 @@ def require_current_schema(connection: Connection) -> None:
 def _schema_unknown(stored: Sequence[str]) -> IntegrityError:
     newest = ScriptDirectory(str(_MIGRATIONS)).get_heads()
     return IntegrityError("schema-unknown", stored=",".join(stored) or "none", expected=",".join(newest))
-
-
-def _engine(path: Path, *, read_only: bool) -> Engine:
-    # Never made by opening: a file that is away for a moment must not be taken for an empty database.
-    mode = "ro" if read_only else "rw"
-    engine = create_engine(
-        # Quoted: a folder's name may hold what would else be the URI's own.
-        URL.create("sqlite+pysqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"}),
-        connect_args={"check_same_thread": False, "timeout": 30.0},
-        pool_size=_POOL_SIZE,
-        # No limit: a thread that proves an entry while it reads one holds two, and must not wait for itself.
-        max_overflow=-1,
-    )
-
-    @event.listens_for(engine, "connect")
-    def _tune(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        if not isinstance(connection, sqlite3.Connection):  # pragma: no cover - the URL above says SQLite
-            raise TypeError(type(connection))
-        # The driver's own implicit transactions begin too late for savepoints; `begin` below says when.
-        connection.isolation_level = None
-        for pragma in ("synchronous = FULL", "foreign_keys = ON", f"cache_size = -{_CACHE_KIB}", "temp_store = MEMORY"):
-            connection.execute(f"PRAGMA {pragma}")
-        if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # By the driver: SQLAlchemy's own way costs more than a small query.
-        is_writing = connection.get_execution_options().get("kura_write", False)
-        connection.connection.cursor().execute("BEGIN IMMEDIATE" if is_writing else "BEGIN")
-
-    return engine
 
 
 def writing(engine: Engine) -> Engine:

@@ -28,6 +28,8 @@ from vault.records.request import DepositRequest
 from vault.records.search import Query
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 
 def sound(number: int = 0) -> bytes:
     return crash_load.sound(number, 400 + number)

@@ -18,3 +18,13 @@ class ScrubRow(Base):
     started_at: Mapped[datetime] = mapped_column(Instant)
     checked_count: Mapped[int]
     damaged_count: Mapped[int]
+
+
+class LeaseRow(Base):
+    """Which process does a job now: of several on one database, one at a time."""
+
+    __tablename__ = "leases"
+
+    job: Mapped[str] = mapped_column(String(64), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))  # random, one for each run of a process
+    until: Mapped[datetime] = mapped_column(Instant)

@@ -1,0 +1,64 @@
+"""The two worlds that tests run in: `--world embedded` (SQLite, folders, a sealed key file) and `--world engines`
+(PostgreSQL, S3, an HSM). Tests marked `both_worlds` run in either, those marked `engines` in the second alone, all
+others in the first alone. A world that ran no test fails.
+"""
+
+import os
+from collections.abc import Iterator
+
+import engines
+import pytest
+
+_WORLDS = ("embedded", "engines")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--world", choices=_WORLDS, default="embedded", help="which adapters the tests run on")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_worlds: runs on the embedded adapters and on real engines")
+    config.addinivalue_line("markers", "engines: needs real engines")
+    if config.getoption("--world") == "engines" and not hasattr(config, "workerinput"):
+        config.stash[_RUNNING] = engines.start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    running = config.stash.get(_RUNNING, None)
+    if running is not None:
+        running.stop()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    on_engines = config.getoption("--world") == "engines"
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
+    for item in items:
+        both, only = item.get_closest_marker("both_worlds"), item.get_closest_marker("engines")
+        belongs = (both or only) if on_engines else not only
+        (kept if belongs else dropped).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=dropped)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    ran = len(terminalreporter.stats.get("passed", ())) + len(terminalreporter.stats.get("failed", ()))
+    terminalreporter.write_line(f"world {config.getoption('--world')}: {ran} tests ran")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    # Skipping is failing: what a test needs is there, or the run is red.
+    if exitstatus == 0 and session.testscollected == 0 and not hasattr(session.config, "workerinput"):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+@pytest.fixture(autouse=True)
+def _world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tell the support modules, and processes that a test starts, which world this is."""
+    monkeypatch.setenv("KURA_TEST_WORLD", request.config.getoption("--world"))
+    yield
+    if os.environ.get("KURA_TEST_WORLD") == "engines":
+        engines.forget()
+
+
+_RUNNING = pytest.StashKey[engines.Running]()

@@ -1,0 +1,191 @@
+"""Making a vault, and opening one: its owner holds the folder's lock."""
+
+import fcntl
+import os
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vault.bootstrap.parts import (
+    CUSTODIAN_FILE,
+    auto_custodian,
+    load_contracts,
+    load_logs,
+    make_database,
+    make_keys,
+    make_stores,
+    now_utc,
+    open_keys,
+    open_rows,
+    open_stores,
+)
+from vault.errors import ConflictError, RefusedError
+from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
+from vault.ledger.guard import Guard
+from vault.ledger.sequencer import Sequencer
+from vault.people.persons import NewPerson
+from vault.records.founding import adopted_policy
+from vault.records.ground import Clock, Ground
+from vault.records.intake.pdf_pool import PdfPool
+from vault.records.vault import Vault
+from vault.settings import (
+    DatabaseSettings,
+    KeySettings,
+    ListenerSettings,
+    Settings,
+    StorageSettings,
+    VaultSettings,
+    read_settings,
+    write_settings,
+)
+from vault.storage.database import migrate
+
+LOCK = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class NewVault:
+    """What a new vault begins with."""
+
+    policy_text: str
+    people: Sequence[NewPerson]
+    custodian: CustodianSecret
+    epoch_dir: Path
+    auto_unseal_passphrase: str | None = None
+    origin: str | None = None
+    listener: ListenerSettings = field(default_factory=ListenerSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    hsm: str | None = None
+    scrypt_log2_n: int = SCRYPT_LOG2_N
+
+
+def create_vault(folder: Path, new: NewVault, clock: Clock = now_utc) -> Vault:
+    """Make a vault in an empty or new folder and give it, opened.
+
+    The settings file is written last: a folder without it is not a vault, and a cut attempt is removed by hand.
+
+    Raises:
+        ConflictError: the folder holds something already.
+        RefusedError: policy or people are not valid.
+    """
+    adopted_policy(new.policy_text, "policy")
+    if folder.exists() and any(folder.iterdir()):
+        raise ConflictError("folder-not-empty", folder=str(folder))
+    vault_id = secrets.token_hex(8)
+    settings = Settings(
+        vault=VaultSettings(id=vault_id, origin=new.origin or f"{_host()}/{vault_id}"),
+        keys=KeySettings(
+            epoch_dir=new.epoch_dir.resolve(), auto_unseal=new.auto_unseal_passphrase is not None, hsm=new.hsm
+        ),
+        database=new.database,
+        storage=new.storage,
+        listener=new.listener,
+    )
+    for path in (folder, folder / "keys", folder / "ledgers", new.epoch_dir):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_stores(folder, settings)
+    make_database(folder, settings)
+    make_keys(folder, settings, new.custodian, scrypt_log2_n=new.scrypt_log2_n)
+    if new.auto_unseal_passphrase is not None:
+        _write_secret(folder / CUSTODIAN_FILE, new.auto_unseal_passphrase)
+    vault = _open(folder, settings, clock)
+    try:
+        vault.ground.keys.unseal(new.custodian)
+        vault.open_operator_ledger()
+        vault.open_contract(new.policy_text, list(new.people))
+    except BaseException:
+        vault.close()
+        raise
+    write_settings(folder, settings)
+    return vault
+
+
+def open_vault(folder: Path, custodian: CustodianSecret | None = None, clock: Clock = now_utc) -> Vault:
+    """Become the owner of a vault's folder and open it; sealed where nobody brings the custodians' secret.
+
+    Raises:
+        ConflictError: another process owns the folder.
+        RefusedError: settings, or the custodians' secret, are wrong.
+        IntegrityError: something stored is damaged.
+    """
+    settings = read_settings(folder)
+    vault = _open(folder, settings, clock)
+    try:
+        custodian = custodian or auto_custodian(folder, settings)
+        if custodian is not None:
+            vault.unseal(custodian)
+    except BaseException:
+        vault.close()
+        raise
+    return vault
+
+
+def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
+    lock = _lock(folder)
+    closers: list[Callable[[], object]] = [lambda: os.close(lock)]
+    try:
+        engine = open_rows(folder, settings)
+        closers.insert(0, engine.dispose)
+        migrate(engine)
+        keys = open_keys(folder, settings)
+        guard = Guard(settings.keys.epoch_dir)
+        closers.insert(0, guard.close)
+        logs = load_logs(engine, keys)
+        pool = PdfPool(
+            workers=settings.intake.pdf_workers,
+            memory_mib=settings.intake.pdf_memory_mib,
+            timeout_s=settings.intake.pdf_timeout_s,
+        )
+        closers.insert(0, pool.close)
+        ground = Ground(
+            vault_id=settings.vault.id,
+            engine=engine,
+            sequencer=Sequencer(engine, logs, guard, max_batch=settings.sequencer.max_batch),
+            keys=keys,
+            stores=open_stores(folder, settings),
+            pdf_pool=pool,
+            clock=clock,
+            days_ahead=settings.buckets.days_ahead,
+            contracts=load_contracts(engine),
+        )
+        operator = [log.id for log in logs if log.contract_id is None and log.is_open]
+        if operator:
+            ground.operator_ledger_id = operator[0]
+        vault = Vault(ground, guard, folder, settings.vault.origin)
+        vault.start(closers)
+    except BaseException:
+        for closer in closers:
+            closer()
+        raise
+    return vault
+
+
+def _lock(folder: Path) -> int:
+    """Take the folder's lock, for as long as the descriptor stays open."""
+    try:
+        fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError as error:
+        raise RefusedError("settings-missing", folder=str(folder)) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise ConflictError("vault-owned") from error
+    return fd
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.write(fd, secret.encode() + b"\n")
+    os.close(fd)
+
+
+def _host() -> str:
+    """This machine's name, as part of an origin."""
+    name = "".join(
+        character for character in socket.gethostname().lower() if character.isascii() and character.isalnum()
+    )
+    return f"kura.{name or 'local'}"

@@ -1,0 +1,98 @@
+"""The adapters that the settings name: database, key store and object stores; made for a new vault, or opened."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, select
+
+from vault.errors import SealedError
+from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
+from vault.keys.file_keystore import FileKeyStore
+from vault.keys.keystore import KeyStore
+from vault.ledger.log import Log
+from vault.records.founding import adopted_policy
+from vault.records.ground import Contract
+from vault.settings import Settings
+from vault.storage.database import create_database, open_database
+from vault.storage.filesystem import FilesystemStore
+from vault.storage.objects import ObjectStore
+from vault.storage.tables import ContractRow, LedgerRow
+
+DATABASE, KEY_FILE, CUSTODIAN_FILE = "kura.db", "keys/store", "keys/custodian"
+
+
+def now_utc() -> datetime:
+    """The clock of a running vault."""
+    return datetime.now(UTC)  # noqa: TID251 - this is the one clock that everybody is handed
+
+
+def make_database(folder: Path, settings: Settings) -> None:
+    """Make the database of a new vault, with the newest schema."""
+    create_database(_database(folder, settings)).dispose()
+
+
+def open_rows(folder: Path, settings: Settings, *, read_only: bool = False) -> Engine:
+    """Open the database of a vault; errors as `open_database`."""
+    return open_database(_database(folder, settings), read_only=read_only)
+
+
+def make_keys(
+    folder: Path, settings: Settings, custodian: CustodianSecret, *, scrypt_log2_n: int = SCRYPT_LOG2_N
+) -> None:
+    """Make the key store of a new vault."""
+    FileKeyStore.create(folder / KEY_FILE, settings.keys.epoch_dir, custodian, scrypt_log2_n=scrypt_log2_n)
+
+
+def open_keys(folder: Path, settings: Settings, *, read_only: bool = False) -> KeyStore:
+    """Open the key store of a vault, sealed."""
+    return FileKeyStore(folder / KEY_FILE, settings.keys.epoch_dir, read_only=read_only)
+
+
+def make_stores(folder: Path, settings: Settings) -> None:
+    """Make the object stores of a new vault."""
+    for store in settings.storage.stores:
+        (folder / store).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def open_stores(folder: Path, settings: Settings) -> list[ObjectStore]:
+    """Open the object stores; a missing folder is an error, not an empty store."""
+    return [FilesystemStore(folder / store, settings.vault.id) for store in settings.storage.stores]
+
+
+def auto_custodian(folder: Path, settings: Settings) -> CustodianSecret | None:
+    """Give the secret that lies in the folder of a trial vault."""
+    if not settings.keys.auto_unseal:
+        return None
+    with suppress(FileNotFoundError):
+        return CustodianSecret.from_passphrase((folder / CUSTODIAN_FILE).read_text("utf-8").rstrip("\n"))
+    return None
+
+
+def load_contracts(engine: Engine) -> dict[str, Contract]:
+    """Read the contracts and their policies."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(ContractRow.id, ContractRow.ledger_id, ContractRow.policy)).all()
+    return {row.id: Contract(row.id, row.ledger_id, adopted_policy(row.policy, row.id)) for row in rows}
+
+
+def load_logs(engine: Engine, keys: KeyStore | None) -> list[Log]:
+    """Take up every ledger; reads O(log n) of each. Without keys they sign nothing."""
+    names = [column.key for column in LedgerRow.__mapper__.column_attrs]
+    with engine.connect() as connection:
+        rows = connection.execute(select(*(getattr(LedgerRow, name) for name in names))).mappings().all()
+    return [Log(engine, LedgerRow(**row), _signer(keys, row["signing_key_id"])) for row in rows]
+
+
+def _signer(keys: KeyStore | None, key_id: str) -> Callable[[bytes], bytes]:
+    def sign(message: bytes) -> bytes:
+        if keys is None:
+            raise SealedError("vault-sealed")
+        return keys.sign(key_id, message)
+
+    return sign
+
+
+def _database(folder: Path, settings: Settings) -> Path | str:
+    return settings.database.url or folder / DATABASE
