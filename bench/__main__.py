@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bench.database import database_deposits
 from bench.ingest import ingest_pdf, ingest_video, two_copies
 from bench.latency import deposit_latency
 from bench.ledger import ledger
@@ -40,6 +41,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Result]] = {
     "deposit-latency": deposit_latency,
     "ledger": ledger,
     "peers": peers,
+    "database-deposits": database_deposits,
 }
 _WORK = Path(__file__).parent / ".work"
 
