@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.database import database_deposits
 from bench.ingest import ingest_pdf, ingest_video, two_copies
+from bench.large import large
 from bench.latency import deposit_latency
 from bench.ledger import ledger
 from bench.memory import memory
@@ -42,6 +43,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Result]] = {
     "ledger": ledger,
     "peers": peers,
     "database-deposits": database_deposits,
+    "large": large,
 }
 _WORK = Path(__file__).parent / ".work"
 
