@@ -73,15 +73,15 @@ def new_database() -> str:
     return os.environ["PG_OWNER_URL"].replace("/postgres?", f"/{name}?")
 
 
-def new_hsm(folder: Path, keeping: str = "inside", **query: str) -> str:
-    """Make two tokens for a new vault; give the URI of its settings, whose PIN file lies in `folder`."""
+def new_hsm(keeping: str = "inside", **query: str) -> str:
+    """Make two tokens for a new vault; give the URI for its settings."""
     mark = token_hex(6)
     for label in (f"taking-{mark}", f"opening-{mark}"):
         run("softhsm", "token", label, PIN)
         _tokens.append(label)
-    pin_file = folder / f"pin-{mark}"
+    pin_file = Path(os.environ[_FOLDER]) / "pin"
+    pin_file.touch(0o600)
     pin_file.write_text(PIN + "\n")
-    pin_file.chmod(0o600)
     values = {
         "module-path": os.environ["HSM_MODULE"],
         "pin-source": f"file:{pin_file}",

@@ -47,7 +47,7 @@ class HsmPlace:
     """Attributes: `uri` names two tokens of its own; `path` is the file of wrapped keys, where they lie outside."""
 
     def __init__(self, keeping: str, folder: Path, custodian: CustodianSecret = WORDS) -> None:
-        self.uri = engines.new_hsm(folder, keeping)
+        self.uri = engines.new_hsm(keeping)
         self.path = folder / "vault" / "keys"
         Pkcs11KeyStore.create(parse_hsm_uri(self.uri), VAULT, self.path, custodian, scrypt_log2_n=4).seal()
 

@@ -9,6 +9,7 @@ for a device with little room) and `wrap-mechanism` (a number; without it the se
 PIN itself is refused: settings are no place for secrets.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -17,6 +18,7 @@ from urllib.parse import unquote
 from vault.errors import RefusedError
 
 Keeping = Literal["inside", "outside"]
+_CHARACTERS = re.compile(r"[!#-;=?-\[\]_a-z~]*")
 _PATH = frozenset({"token", "serial"})
 _QUERY = frozenset({"module-path", "pin-source", "opening-token", "disposal-keys", "wrap-mechanism"})
 
@@ -52,6 +54,8 @@ def parse_hsm_uri(uri: str) -> HsmAddress:
     """
     scheme, _, rest = uri.partition(":")
     path_text, _, query_text = rest.partition("?")
+    if not _CHARACTERS.fullmatch(uri):
+        raise _wrong("it", "holds a character that no URI has; write it as %XX")
     if scheme != "pkcs11":
         raise _wrong("it", "does not begin with pkcs11:")
     path = _attributes(path_text, ";", _PATH)
