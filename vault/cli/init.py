@@ -42,9 +42,7 @@ def init(  # noqa: PLR0913 - one option each
     listen: Annotated[
         str | None, typer.Option("--listen", metavar="HOST:PORT", help="Let stations connect. 送信端末の接続先")
     ] = None,
-    hsm: Annotated[
-        str | None, typer.Option("--hsm", metavar="URI", help="Keys in an HSM (pkcs11:…). HSMに置く")
-    ] = None,
+    hsm: Annotated[str | None, typer.Option("--hsm", metavar="URI", help="Keys in an HSM. 鍵をHSMに置く")] = None,
     passphrase_file: PassphraseFile = None,
     shares: Annotated[
         str | None, typer.Option("--shares", metavar="K-of-N", help="Open by shares. 分散鍵で開く")

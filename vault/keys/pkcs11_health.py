@@ -1,4 +1,4 @@
-"""What is wrong with an HSM, or soon will be; changes nothing, and tries no PIN that the device would count against it."""
+"""What is wrong with an HSM, or soon will be; changes nothing, and tries no PIN where few tries are left."""
 
 from collections.abc import Iterator
 from contextlib import suppress

@@ -1,7 +1,8 @@
 """Restoring a backup into a new folder: never over a vault, never without the live epoch, never back in time unseen.
 
-Order of writes: the key store is tried against the live epoch, or the HSM asked whether it is this vault's; then every file is copied and compared with the
-manifest, then `kura.toml`: a folder without it is no vault, so that a cut restore is removed and begun again.
+Order of writes: the key store is tried against the live epoch, or the HSM asked whether it is this vault's; then every
+file is copied and compared with the manifest, then `kura.toml`: a folder without it is no vault, so that a cut restore
+is removed and begun again.
 What was destroyed since the backup stays destroyed. A ledger that goes on after the backup shows when the vault is
 opened: it takes nothing before `kura recover`.
 """
