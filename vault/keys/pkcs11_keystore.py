@@ -112,8 +112,8 @@ class Pkcs11KeyStore:
 
     @property
     def is_sealed(self) -> bool:
-        """Whether the opening part is closed."""
-        return not self._is_open
+        """Whether the opening part is closed; it is, too, once the device was found to have been away."""
+        return not (self._is_open and self._parts.opening.is_logged_in)
 
     def unseal(self, custodian: CustodianSecret) -> None:
         """Open the opening part, having finished whatever a crash had cut."""
@@ -216,13 +216,14 @@ class Pkcs11KeyStore:
         parts = self._parts
         if len(parts.taking.run(lambda session: read_records(session, parts.owner))) != 1:
             raise IntegrityError("hsm-run-unfinished")
-        if self._is_open:
+        if not self.is_sealed:
             self._opened(parts.disposal.check)
 
     def _opened(self, act: Callable[[Session], T]) -> T:
         """Do something on the opening token; where it is gone, so is its opening."""
         with self._parts.library.alone():
-            if not self._is_open:
+            if self.is_sealed:
+                self.seal()
                 raise SealedError("vault-sealed")
             try:
                 with away(self._parts.opening.label):
@@ -233,7 +234,7 @@ class Pkcs11KeyStore:
                 raise
 
     def _changing(self, act: Callable[[Session], T]) -> T:
-        if self._read_only and self._is_open:
+        if self._read_only and not self.is_sealed:
             raise RefusedError("key-store-read-only")
         return self._opened(act)
 

@@ -113,12 +113,14 @@ class OutsideKeys:
         root.destroy()
 
     def ids(self, session: Session) -> frozenset[str]:
-        """Give the ids of all keys."""
-        return frozenset(self._current(session)[0].keys)
+        """Give the ids of all keys; read again, as another process may have written."""
+        self._stored, self._root = self._read(session)
+        return frozenset(self._stored.keys)
 
     def tombstones(self, session: Session) -> Mapping[str, datetime]:
-        """Say when each destroyed key was destroyed."""
-        return dict(self._current(session)[0].tombstones)
+        """Say when each destroyed key was destroyed; read again likewise."""
+        self._stored, self._root = self._read(session)
+        return dict(self._stored.tombstones)
 
     def check(self, session: Session) -> None:
         """Read the file again; prove every key in it, and that no other root is left."""

@@ -62,6 +62,11 @@ class TokenSession:
         self._session: Session | None = None
         self._generation = 0
 
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether a login still holds, as far as this process knows."""
+        return self.library.is_live(self._login)
+
     def log_in(self, pin: str) -> None:
         """Log in with a PIN that somebody brought; once more is harmless.
 
