@@ -16,6 +16,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts" / "engines"
 PIN = "123456"
 _FOLDER = "KURA_ENGINES"
 _databases: list[str] = []
+_tokens: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,28 @@ def new_database() -> str:
     return os.environ["PG_OWNER_URL"].replace("/postgres?", f"/{name}?")
 
 
+def new_hsm(keeping: str = "inside", **query: str) -> str:
+    """Make two tokens for a new vault; give the URI for its settings."""
+    mark = token_hex(6)
+    for label in (f"taking-{mark}", f"opening-{mark}"):
+        run("softhsm", "token", label, PIN)
+        _tokens.append(label)
+    pin_file = Path(os.environ[_FOLDER]) / "pin"
+    pin_file.touch(0o600)
+    pin_file.write_text(PIN + "\n")
+    values = {
+        "module-path": os.environ["HSM_MODULE"],
+        "pin-source": f"file:{pin_file}",
+        "opening-token": f"opening-{mark}",
+        "disposal-keys": keeping,
+    }
+    text = "&".join(f"{name}={value}" for name, value in (values | query).items())
+    return f"pkcs11:token=taking-{mark}?{text}"
+
+
 def forget() -> None:
-    """Drop the databases of the test that has ended."""
+    """Drop the databases and tokens of the test that has ended."""
+    while _tokens:
+        run("softhsm", "drop", _tokens.pop())
     while _databases:
         run("postgresql", "drop", _databases.pop())

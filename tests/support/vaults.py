@@ -43,8 +43,19 @@ def custodian() -> CustodianSecret:
     return CustodianSecret.from_passphrase(PASSPHRASE)
 
 
-def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datetime] | None = None) -> Vault:
-    """Make a vault in `tmp_path`/vault, its epoch in `tmp_path`/vault.epoch; it does not unseal itself."""
+def new_vault(
+    tmp_path: Path,
+    *,
+    sealed: bool = False,
+    clock: Callable[[], datetime] | None = None,
+    engines_used: dict[str, Any] | None = None,
+) -> Vault:
+    """Make a vault in `tmp_path`/vault, its epoch in `tmp_path`/vault.epoch; it does not unseal itself.
+
+    `engines_used` is what of `on_engines()` it runs on; without, all of it in that world.
+    """
+    if engines_used is None:
+        engines_used = on_engines() if engines.is_engines() else {}
     people = [NewPerson.parse(text) for text in PEOPLE]
     new = NewVault(
         policy_text(),
@@ -53,7 +64,7 @@ def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datet
         tmp_path / "vault.epoch",
         origin="kura.test/vault",
         scrypt_log2_n=4,
-        **(on_engines() if engines.is_engines() else {}),
+        **engines_used,
     )
     vault = create_vault(tmp_path / "vault", new, clock or now_utc)
     if sealed:
@@ -63,7 +74,7 @@ def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datet
 
 def on_engines() -> dict[str, Any]:
     """What of a new vault's settings names the engines of this run."""
-    return {"database": DatabaseSettings(url=engines.new_database())}
+    return {"database": DatabaseSettings(url=engines.new_database()), "hsm": engines.new_hsm("outside")}
 
 
 def reopen(vault: Vault) -> Vault:

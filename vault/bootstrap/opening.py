@@ -23,6 +23,7 @@ from vault.bootstrap.parts import (
 )
 from vault.errors import ConflictError, RefusedError
 from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
+from vault.keys.pkcs11_uri import parse_hsm_uri
 from vault.ledger.guard import Guard
 from vault.ledger.sequencer import Sequencer
 from vault.people.persons import NewPerson
@@ -69,9 +70,12 @@ def create_vault(folder: Path, new: NewVault, clock: Clock = now_utc) -> Vault:
 
     Raises:
         ConflictError: the folder holds something already.
-        RefusedError: policy or people are not valid.
+        RefusedError: policy, people or the HSM's URI are not valid, or the HSM is not fit.
+        UnavailableError: a disk or an engine failed.
     """
     adopted_policy(new.policy_text, "policy")
+    if new.hsm is not None:
+        parse_hsm_uri(new.hsm)
     if folder.exists() and any(folder.iterdir()):
         raise ConflictError("folder-not-empty", folder=str(folder))
     vault_id = secrets.token_hex(8)
@@ -131,6 +135,7 @@ def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
         closers.insert(0, engine.dispose)
         migrate(engine)
         keys = open_keys(folder, settings)
+        closers.insert(0, keys.seal)
         guard = Guard(settings.keys.epoch_dir)
         closers.insert(0, guard.close)
         logs = load_logs(engine, keys)

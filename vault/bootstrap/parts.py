@@ -11,6 +11,8 @@ from vault.errors import SealedError
 from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
 from vault.keys.file_keystore import FileKeyStore
 from vault.keys.keystore import KeyStore
+from vault.keys.pkcs11_keystore import Pkcs11KeyStore
+from vault.keys.pkcs11_uri import parse_hsm_uri
 from vault.ledger.log import Log
 from vault.records.founding import adopted_policy
 from vault.records.ground import Contract
@@ -42,12 +44,21 @@ def make_keys(
     folder: Path, settings: Settings, custodian: CustodianSecret, *, scrypt_log2_n: int = SCRYPT_LOG2_N
 ) -> None:
     """Make the key store of a new vault."""
-    FileKeyStore.create(folder / KEY_FILE, settings.keys.epoch_dir, custodian, scrypt_log2_n=scrypt_log2_n)
+    path, hsm = folder / KEY_FILE, settings.keys.hsm
+    if hsm is None:
+        FileKeyStore.create(path, settings.keys.epoch_dir, custodian, scrypt_log2_n=scrypt_log2_n)
+    else:
+        Pkcs11KeyStore.create(
+            parse_hsm_uri(hsm), settings.vault.id, path, custodian, scrypt_log2_n=scrypt_log2_n
+        ).seal()
 
 
 def open_keys(folder: Path, settings: Settings, *, read_only: bool = False) -> KeyStore:
     """Open the key store of a vault, sealed."""
-    return FileKeyStore(folder / KEY_FILE, settings.keys.epoch_dir, read_only=read_only)
+    path, hsm = folder / KEY_FILE, settings.keys.hsm
+    if hsm is None:
+        return FileKeyStore(path, settings.keys.epoch_dir, read_only=read_only)
+    return Pkcs11KeyStore(parse_hsm_uri(hsm), settings.vault.id, path, read_only=read_only)
 
 
 def make_stores(folder: Path, settings: Settings) -> None:

@@ -13,6 +13,8 @@ from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
 from vault.cli.options import PassphraseFile, perform
 from vault.cli.owner.wire import decode_error
 from vault.errors import KuraError
+from vault.keys.pkcs11_health import hsm_problems
+from vault.keys.pkcs11_uri import parse_hsm_uri
 from vault.records.health import BUCKET_ALARM_DAYS
 from vault.records.orphans import ALARM_ABOVE
 from vault.settings import Settings, read_settings
@@ -55,6 +57,7 @@ def doctor(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
         settings = read_settings(face.folder)
         findings.append(Finding("settings", Level.FINE, "The settings are valid.", "設定は正しいものです。"))
         findings += _places(face.folder, settings)
+        findings += _hsm(settings)
         state = perform(face, "state", {}, passphrase_file=passphrase_file)
         findings += _state(state)
     except KuraError as error:
@@ -98,6 +101,22 @@ def _places(folder: Path, settings: Settings) -> Iterator[Finding]:
             Level.WARNING,
             "The vault opens itself (keys.auto_unseal): for a first try only.",
             "Kuraが自動で開く設定（keys.auto_unseal）です。お試し専用です。",
+        )
+
+
+def _hsm(settings: Settings) -> Iterator[Finding]:
+    """Look at the HSM, where the keys are in one."""
+    if settings.keys.hsm is None:
+        return
+    problems = list(hsm_problems(parse_hsm_uri(settings.keys.hsm)))
+    for error in problems:
+        yield _wrong("hsm", error)
+    if not problems:
+        yield Finding(
+            "hsm",
+            Level.FINE,
+            "Both tokens are there, and the HSM wraps keys as RFC 5649 does.",
+            "HSMの両方のトークンがあり、鍵ラップはRFC 5649と一致しています。",
         )
 
 

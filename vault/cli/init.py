@@ -42,6 +42,7 @@ def init(  # noqa: PLR0913 - one option each
     listen: Annotated[
         str | None, typer.Option("--listen", metavar="HOST:PORT", help="Let stations connect. 送信端末の接続先")
     ] = None,
+    hsm: Annotated[str | None, typer.Option("--hsm", metavar="URI", help="Keys in an HSM. 鍵をHSMに置く")] = None,
     passphrase_file: PassphraseFile = None,
     shares: Annotated[
         str | None, typer.Option("--shares", metavar="K-of-N", help="Open by shares. 分散鍵で開く")
@@ -53,9 +54,8 @@ def init(  # noqa: PLR0913 - one option each
     passphrase = None if lines else _passphrase(passphrase_file, auto_unseal=auto_unseal)
     custodian = read_secret("\n".join(lines) if passphrase is None else passphrase)
     epoch = epoch_dir or target.with_name(f"{target.resolve().name}.epoch")
-    new = NewVault(
-        read_policy(policy), people, custodian, epoch, passphrase if auto_unseal else None, origin, _listener(listen)
-    )
+    own = passphrase if auto_unseal else None
+    new = NewVault(read_policy(policy), people, custodian, epoch, own, origin, _listener(listen), hsm=hsm)
     vault = create_vault(target, new)
     try:
         logs = {log.id: log.key.encode() for log in vault.ground.sequencer.logs()}

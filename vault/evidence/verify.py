@@ -78,6 +78,8 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
         connection.begin(),
     ):
         # The first page forks the children, before any thread exists; this one connection they set aside, unused.
+        # Every bucket is opened before that: no child may use its parent's HSM.
+        stage.run("buckets", lambda: check.open_all(connection))
         pages = stage.run("records", lambda: [pool.submit(_page_in_child, page) for page in _pages(connection)]) or []
         total = stage.run("database", lambda: _count_of_whole(connection))
         if total is None:  # what the other checks say of a damaged database means nothing

@@ -6,6 +6,7 @@ Order of writes, and what a crash after each step leaves: a backup as it was, wi
 3. the database, as of one moment, and so not behind what was published; then the objects that came since step 1, and
    the key store: a row without its object or key cannot be among them, an object or key without a row is harmless;
 4. the manifest, which makes it the newest backup.
+Keys in an HSM stay there: a backup then holds at most the file of those that it wrapped, and opens with that HSM alone.
 Never copied: epoch slots, rollback guard, the custodians' secret. Without the live epoch no backup opens anything.
 """
 
@@ -21,8 +22,9 @@ from vault.ledger.event import EventKind
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.records.copying import copy_file, copy_object, digest_file, sync_folders, write_file
-from vault.records.manifest import DATABASE, KEY_FILE, SETTINGS, BackedUp, Manifest, object_file, objects_digest
+from vault.records.manifest import DATABASE, KEY_FILE, SETTINGS, BackedUp, Keeper, Manifest, object_file, objects_digest
 from vault.records.vault import Vault, append_operator_event
+from vault.settings import read_settings
 from vault.storage.objects import ObjectStore, is_object_name
 
 MANIFEST = "manifest.json"
@@ -64,8 +66,10 @@ def back_up(vault: Vault, actor: Actor, folder: Path, report: Report) -> Made:
     vault.publish(backup.copy_ledgers)
     backup.copy_database(vault.folder / DATABASE)
     backup.copy_objects(report)
-    backup.copy(vault.folder / KEY_FILE, KEY_FILE)
-    return backup.finish()
+    hsm = read_settings(vault.folder).keys.hsm
+    if hsm is None or (vault.folder / KEY_FILE).exists():
+        backup.copy(vault.folder / KEY_FILE, KEY_FILE)
+    return backup.finish("file" if hsm is None else "hsm")
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -143,11 +147,11 @@ class _Backup:
             "objects": len(objects),
         }
 
-    def finish(self) -> Made:
-        """Make every name durable, then write the manifest."""
+    def finish(self, keys: Keeper) -> Made:
+        """Make every name durable, then write the manifest, which says who keeps the keys."""
         sync_folders(self._folder)
         kept = {name: file for name, file in self._before.items() if name.startswith("objects/")}
-        manifest = Manifest(self._vault.ground.vault_id, self._vault.ground.clock(), kept | self._files)
+        manifest = Manifest(self._vault.ground.vault_id, self._vault.ground.clock(), kept | self._files, keys)
         write_file(self._folder / MANIFEST, manifest.encode())
         size = sum(file.byte_count for file in manifest.files.values())
         return Made(len(manifest.files), size, self._copied, digest_file(self._folder / MANIFEST).sha256)

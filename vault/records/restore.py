@@ -1,7 +1,8 @@
 """Restoring a backup into a new folder: never over a vault, never without the live epoch, never back in time unseen.
 
-Order of writes: the key store is tried against the live epoch, then every file is copied and compared with the
-manifest, then `kura.toml`: a folder without it is no vault, so that a cut restore is removed and begun again.
+Order of writes: the key store is tried against the live epoch, or the HSM asked whether it is this vault's; then every
+file is copied and compared with the manifest, then `kura.toml`: a folder without it is no vault, so that a cut restore
+is removed and begun again.
 What was destroyed since the backup stays destroyed. A ledger that goes on after the backup shows when the vault is
 opened: it takes nothing before `kura recover`.
 """
@@ -16,6 +17,8 @@ from typing import Any
 
 from vault.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
 from vault.keys.file_keystore import FileKeyStore
+from vault.keys.pkcs11_keystore import Pkcs11KeyStore
+from vault.keys.pkcs11_uri import parse_hsm_uri
 from vault.records.backup import read_manifest
 from vault.records.copying import copy_file, digest_file, sync_folders, write_file
 from vault.records.manifest import KEY_FILE, SETTINGS, Manifest, store_of
@@ -41,7 +44,7 @@ def restore(backup: Path, folder: Path, epoch_dir: Path, key_file: Path | None, 
         ConflictError: the folder holds something.
         RefusedError: `backup-outdated`: keys were destroyed since, and the key store opens with no live epoch.
         IntegrityError: a file is not what was backed up.
-        UnavailableError: a disk failed, or the epoch slots are not there.
+        UnavailableError: a disk failed, or the epoch slots or the vault's HSM are not there.
     """
     manifest = read_manifest(backup)
     if manifest is None:
@@ -49,8 +52,12 @@ def restore(backup: Path, folder: Path, epoch_dir: Path, key_file: Path | None, 
     if folder.exists() and any(folder.iterdir()):
         raise ConflictError("folder-not-empty", folder=str(folder))
     keys = key_file or backup / KEY_FILE
-    _require_live(keys, epoch_dir)
+    if manifest.keys == "file":
+        _require_live(keys, epoch_dir)
     settings = _settings(backup / SETTINGS, manifest, epoch_dir)
+    if manifest.keys == "hsm":
+        hsm = tomllib.loads(settings)["keys"]["hsm"]
+        Pkcs11KeyStore(parse_hsm_uri(hsm), manifest.vault_id, keys, read_only=True)
     try:
         _copy(manifest, backup, folder, report)
         if key_file is not None:

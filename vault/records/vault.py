@@ -191,10 +191,12 @@ class Vault:
         if not closers:
             return
         self.ground.sequencer.stop()
-        if self.problem is None:
-            self.publish()
-        for closer in closers:
-            closer()
+        try:
+            if self.problem is None:
+                self.publish()
+        finally:
+            for closer in closers:
+                closer()
 
     def _require_open(self) -> None:
         if self.is_sealed:
