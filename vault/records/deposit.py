@@ -71,7 +71,8 @@ class Deposits:
         """Commit records in one transaction: a receipt or an error for each, in order."""
         rows = rows_of(prepared, self._ground.clock())  # all that needs no transaction: there is one at a time
         try:
-            done = self._ground.sequencer.run(lambda transaction: _write(transaction, rows))
+            ledger_ids = {row.record["ledger_id"] for row in rows}
+            done = self._ground.sequencer.run(lambda transaction: _write(transaction, rows), *ledger_ids)
         except KuraError as error:
             if error.code not in OUTCOME_UNKNOWN:  # otherwise rows may name these objects: the sweep finds out
                 self.discard(prepared)

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from retention.policy import Policy
 from vault.errors import NotFoundError
 from vault.keys.keystore import KeyStore
+from vault.ledger.event import Event
 from vault.ledger.log import Log
 from vault.ledger.sequencer import Sequencer
 from vault.records.intake.pdf_pool import PdfPool
@@ -64,3 +65,9 @@ class Ground:
     def log_of(self, contract_id: str) -> Log:
         """Give the ledger that a contract writes to now."""
         return self.sequencer.log(self.contract(contract_id).ledger_id)
+
+
+def append_operator_event(ground: Ground, event: Event) -> None:
+    """Append an event to the operator's ledger; durable on return."""
+    ledger_id = ground.operator_ledger_id
+    ground.sequencer.run(lambda transaction: transaction.append(ledger_id, event), ledger_id)

@@ -10,7 +10,7 @@ from retention.periods import trigger_date
 from vault.errors import IntegrityError, KuraError, SealedError
 from vault.keys.custodian import CustodianSecret
 from vault.ledger.checkpoint import Checkpoint, open_checkpoint
-from vault.ledger.event import Event, EventKind
+from vault.ledger.event import EventKind
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.publish import publish
@@ -22,7 +22,7 @@ from vault.records.buckets import Buckets, wanted_ahead
 from vault.records.deposit import Deposits
 from vault.records.enrolment import Enrolment
 from vault.records.founding import grant_role, open_contract, open_operator_ledger
-from vault.records.ground import Contract, Ground
+from vault.records.ground import Contract, Ground, append_operator_event
 from vault.records.indexing import index_pending
 from vault.records.reading import Readings
 from vault.records.recovery import Suspect, recover_ledger
@@ -238,8 +238,3 @@ class Vault:
     def _has_recovered(self) -> bool:
         """Whether a ledger was ever recovered: then a key without a row may belong to a lost one."""
         return any(not log.is_open for log in self.ground.sequencer.logs())
-
-
-def append_operator_event(ground: Ground, event: Event) -> None:
-    """Append an event to the operator's ledger; durable on return."""
-    ground.sequencer.run(lambda transaction: transaction.append(ground.operator_ledger_id, event))
