@@ -157,6 +157,7 @@ def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
             pdf_pool=pool,
             clock=clock,
             days_ahead=settings.buckets.days_ahead,
+            read_contracts=partial(load_contracts, engine),
             contracts=load_contracts(engine),
         )
         operator = [log.id for log in logs if log.contract_id is None and log.is_open]

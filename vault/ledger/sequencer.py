@@ -117,14 +117,14 @@ class Sequencer:
         if heads:
             self._durable.put(Commit((), (), heads))
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write to the same database."""
+        return self._ledgers.is_shared
+
     def read_again(self) -> None:
         """Take up every ledger from its rows, after a halt: for a recovery, which compares them anew."""
         self._ledgers.read_again()
-
-    @property
-    def is_away(self) -> bool:
-        """Whether the database was lost and has not come back."""
-        return self._writer.is_away
 
     def halt(self, reason: KuraError) -> None:
         """Refuse every further change with `reason`: a ledger went back, or an outcome is unknown."""

@@ -69,11 +69,6 @@ class Writer:
         self._watchdog = Watchdog(patience_s) if ledgers.is_shared else None
         self._away_since: float | None = None
 
-    @property
-    def is_away(self) -> bool:
-        """Whether the database was lost, and has not come back."""
-        return self._away_since is not None
-
     def connect(self) -> Connection:
         """Give the connection; waits for a database that is away, within the patience.
 

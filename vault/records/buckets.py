@@ -83,6 +83,10 @@ class Buckets:
             raise UnavailableError("bucket-not-ready", record_class=which.class_id, scope=which.scope)
         return row
 
+    def forget(self) -> None:
+        """Find every bucket anew: one of those known is no longer open."""
+        self._rows = {}
+
     def audit_trail(self, contract: Contract) -> BucketRow:
         """Give the bucket of the sealed parts of a contract's events."""
         record_class = contract.policy.classes[AUDIT_TRAIL]
