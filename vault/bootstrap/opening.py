@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from vault.bootstrap.parts import (
@@ -20,6 +21,7 @@ from vault.bootstrap.parts import (
     open_keys,
     open_rows,
     open_stores,
+    take_up_log,
 )
 from vault.errors import ConflictError, RefusedError
 from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
@@ -148,12 +150,19 @@ def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
         ground = Ground(
             vault_id=settings.vault.id,
             engine=engine,
-            sequencer=Sequencer(engine, logs, guard, max_batch=settings.sequencer.max_batch),
+            sequencer=Sequencer(
+                engine,
+                logs,
+                guard,
+                take_up=partial(take_up_log, engine, keys),
+                max_batch=settings.sequencer.max_batch,
+            ),
             keys=keys,
             stores=open_stores(folder, settings),
             pdf_pool=pool,
             clock=clock,
             days_ahead=settings.buckets.days_ahead,
+            read_contracts=partial(load_contracts, engine),
             contracts=load_contracts(engine),
         )
         operator = [log.id for log in logs if log.contract_id is None and log.is_open]

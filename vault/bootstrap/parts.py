@@ -93,7 +93,12 @@ def load_logs(engine: Engine, keys: KeyStore | None) -> list[Log]:
     names = [column.key for column in LedgerRow.__mapper__.column_attrs]
     with engine.connect() as connection:
         rows = connection.execute(select(*(getattr(LedgerRow, name) for name in names))).mappings().all()
-    return [Log(engine, LedgerRow(**row), _signer(keys, row["signing_key_id"])) for row in rows]
+    return [take_up_log(engine, keys, LedgerRow(**row)) for row in rows]
+
+
+def take_up_log(engine: Engine, keys: KeyStore | None, row: LedgerRow) -> Log:
+    """Take up one ledger from its row."""
+    return Log(engine, row, _signer(keys, row.signing_key_id))
 
 
 def _signer(keys: KeyStore | None, key_id: str) -> Callable[[bytes], bytes]:

@@ -163,6 +163,13 @@ def _state(state: dict[str, Any]) -> Iterator[Finding]:
     """Judge what the owner says of the vault."""
     if state["halted"] is not None:
         yield _wrong("ledger", decode_error(state["halted"]))
+    for engine in state["missing"]:
+        yield Finding(
+            engine,
+            Level.WRONG,
+            "It does not answer: start it, or mount its disk.",
+            "応答がありません。起動するか、ディスクを接続してください。",
+        )
     if state["sealed"]:
         yield Finding(
             "seal",

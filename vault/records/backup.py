@@ -22,8 +22,9 @@ from vault.ledger.event import EventKind
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.records.copying import copy_file, copy_object, digest_file, sync_folders, write_file
+from vault.records.ground import append_operator_event
 from vault.records.manifest import DATABASE, KEY_FILE, SETTINGS, BackedUp, Keeper, Manifest, object_file, objects_digest
-from vault.records.vault import Vault, append_operator_event
+from vault.records.vault import Vault
 from vault.settings import read_settings
 from vault.storage.objects import ObjectStore, is_object_name
 

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from vault.canonical_json import Json
 from vault.errors import IntegrityError
 from vault.ledger.event import EventKind, decode_entry
-from vault.ledger.transaction import Transaction
 from vault.people.actor import VAULT
-from vault.records.ground import Ground
+from vault.records.ground import Ground, append_operator_event
 from vault.storage.objects import ObjectStore, is_object_name
 from vault.storage.tables import EventRow, LedgerRow, ObjectRow
 
@@ -69,12 +69,8 @@ def sweep_orphans(ground: Ground) -> int:
         # A crash here leaves the rest for the next sweep.
         orphan.store.delete(orphan.name)
 
-    def change(transaction: Transaction) -> None:
-        body = {"names": sorted({orphan.name for orphan in due})}
-        event = VAULT.did(EventKind.ORPHANS_SWEPT, ground.clock(), body)
-        transaction.append(ground.operator_ledger_id, event)
-
-    ground.sequencer.run(change)
+    body: dict[str, Json] = {"names": sorted({orphan.name for orphan in due})}
+    append_operator_event(ground, VAULT.did(EventKind.ORPHANS_SWEPT, ground.clock(), body))
     return len(due)
 
 

@@ -128,9 +128,10 @@ def _finish(
 ) -> None:
     body: dict[str, Json] = {"checked": checked, "damaged": damaged_count, "records": damaged[:_NAMED_AT_MOST]}
 
+    ledger_id = ground.contract(contract_id).ledger_id
+
     def change(transaction: Transaction) -> None:
-        event = actor.did(EventKind.FIXITY_CHECKED, ground.clock(), body)
-        transaction.append(ground.contract(contract_id).ledger_id, event)
+        transaction.append(ledger_id, actor.did(EventKind.FIXITY_CHECKED, ground.clock(), body))
         transaction.connection.execute(delete(ScrubRow).where(ScrubRow.contract_id == contract_id))
 
-    ground.sequencer.run(change)
+    ground.sequencer.run(change, ledger_id)

@@ -77,3 +77,8 @@ def _schema_unknown(stored: Sequence[str]) -> IntegrityError:
 def writing(engine: Engine) -> Engine:
     """The same engine for write transactions: they take the write lock at once, so that none fails half-way."""
     return engine.execution_options(kura_write=True)
+
+
+def is_shared(engine: Engine | Connection) -> bool:
+    """Tell whether other processes may write to the same database; a file has one owner."""
+    return engine.dialect.name == "postgresql"
