@@ -65,7 +65,7 @@ def is_engines() -> bool:
 
 
 def new_database() -> str:
-    """Make an empty database; give the URL with which its owner connects. Dropped when the test ends."""
+    """Make an empty database; give the URL with which its owner connects. Dropped when the test's module ends."""
     name = f"kura_{token_hex(6)}"
     run("postgresql", "database", name)
     _databases.append(name)
@@ -73,6 +73,19 @@ def new_database() -> str:
 
 
 def forget() -> None:
-    """Drop the databases of the test that has ended."""
+    """Drop the databases of the tests that have ended."""
     while _databases:
         run("postgresql", "drop", _databases.pop())
+
+
+def service_url(owner_url: str) -> str:
+    """Give the URL with which a vault connects to the same database, as the weak role."""
+    return owner_url.replace("//kura_owner@", "//kura_service@")
+
+
+def superuser_url(owner_url: str) -> str:
+    """Give the URL of whoever may do anything in the same database: a dishonest administrator."""
+    folder = Path(os.environ[_FOLDER]) / "postgresql" / "run"
+    port = owner_url.split("//", 1)[1].split(":", 1)[1].split("/", 1)[0]
+    name = owner_url.split("?", 1)[0].rsplit("/", 1)[1]
+    return f"postgresql://postgres@/{name}?host={folder}&port={port}"

@@ -63,7 +63,8 @@ def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datet
 
 def on_engines() -> dict[str, Any]:
     """What of a new vault's settings names the engines of this run."""
-    return {"database": DatabaseSettings(url=engines.new_database())}
+    owner_url = engines.new_database()
+    return {"database": DatabaseSettings(url=engines.service_url(owner_url)), "owner_url": owner_url}
 
 
 def reopen(vault: Vault) -> Vault:
