@@ -220,7 +220,7 @@ class Sequencer:
         try:
             with self._engine.connect() as connection:
                 sizes = dict(connection.execute(select(LedgerRow.id, LedgerRow.size)).all())
-        except SQLAlchemyError:
+        except (SQLAlchemyError, UnavailableError):
             self.halt(UnavailableError("commit-unknown"))
             return False
         return all(sizes.get(ledger_id) == head.compact_range.size for ledger_id, head in heads.items())

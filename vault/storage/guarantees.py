@@ -17,7 +17,7 @@ _WAITS_FOR_DISK = ("on", "local", "remote_write", "remote_apply")
 _BYTEWISE = ("C", "POSIX", "C.UTF-8", "C.utf8")
 _QUERY = """
 SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
-       pg_encoding_to_char(encoding), datlocprovider::text, datcollate, pg_is_in_recovery()
+       datlocprovider::text, datcollate, pg_is_in_recovery()
 FROM pg_database WHERE datname = current_database()
 """
 
@@ -32,17 +32,18 @@ def require_guarantees(connection: psycopg.Connection[Any]) -> None:
     if connection.info.server_version < OLDEST:
         version, oldest = connection.info.server_version // 10000, OLDEST // 10000
         raise RefusedError("database-old", version=version, oldest=oldest)
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise RefusedError("database-encoding", encoding=encoding)
     row = connection.execute(_QUERY).fetchone()
     if row is None:  # pragma: no cover - a database has its row
         raise RefusedError("database-collation", collation="?")
-    *durable, commit, encoding, provider, collation, is_standby = row
+    *durable, commit, provider, collation, is_standby = row
     for (setting, wanted), value in zip(_DURABLE.items(), durable, strict=True):
         if value != wanted:
             raise RefusedError("database-not-durable", setting=setting, value=value)
     if commit not in _WAITS_FOR_DISK:
         raise RefusedError("database-not-durable", setting="synchronous_commit", value=commit)
-    if encoding != "UTF8":
-        raise RefusedError("database-encoding", encoding=encoding)
     # "b": the server's own collations, from version 17 on, are all bytewise; "i": ICU's are none of them.
     if provider != "b" and (provider != "c" or collation not in _BYTEWISE):
         raise RefusedError("database-collation", collation=collation)
