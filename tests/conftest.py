@@ -19,6 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both_worlds: runs on the embedded adapters and on real engines")
     config.addinivalue_line("markers", "engines: needs real engines")
+    # For the support modules, and processes that a test starts.
+    os.environ["KURA_TEST_WORLD"] = config.getoption("--world")
     if config.getoption("--world") == "engines" and not hasattr(config, "workerinput"):
         config.stash[_RUNNING] = engines.start()
 
@@ -46,12 +48,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line(f"world {config.getoption('--world')}: {ran} tests ran")
 
 
-@pytest.fixture(autouse=True)
-def _world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tell the support modules, and processes that a test starts, which world this is."""
-    monkeypatch.setenv("KURA_TEST_WORLD", request.config.getoption("--world"))
+@pytest.fixture(autouse=True, scope="module")
+def _engines() -> Iterator[None]:
+    """Drop the databases and tokens that a module's tests have made, when all its vaults are closed."""
     yield
-    if os.environ.get("KURA_TEST_WORLD") == "engines":
+    if engines.is_engines():
         engines.forget()
 
 

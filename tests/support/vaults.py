@@ -74,7 +74,12 @@ def new_vault(
 
 def on_engines() -> dict[str, Any]:
     """What of a new vault's settings names the engines of this run."""
-    return {"database": DatabaseSettings(url=engines.new_database()), "hsm": engines.new_hsm("outside")}
+    owner_url = engines.new_database()
+    return {
+        "database": DatabaseSettings(url=engines.service_url(owner_url)),
+        "owner_url": owner_url,
+        "hsm": engines.new_hsm("outside"),
+    }
 
 
 def reopen(vault: Vault) -> Vault:

@@ -17,6 +17,7 @@ from vault.bootstrap.parts import (
     make_database,
     make_keys,
     make_stores,
+    migrate_rows,
     now_utc,
     open_keys,
     open_rows,
@@ -43,7 +44,7 @@ from vault.settings import (
     read_settings,
     write_settings,
 )
-from vault.storage.database import migrate
+from vault.storage.database import prepare_to_serve
 
 LOCK = "lock"
 
@@ -60,6 +61,7 @@ class NewVault:
     origin: str | None = None
     listener: ListenerSettings = field(default_factory=ListenerSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    owner_url: str | None = None  # of PostgreSQL's owner role, who makes the tables
     storage: StorageSettings = field(default_factory=StorageSettings)
     hsm: str | None = None
     scrypt_log2_n: int = SCRYPT_LOG2_N
@@ -93,7 +95,7 @@ def create_vault(folder: Path, new: NewVault, clock: Clock = now_utc) -> Vault:
     for path in (folder, folder / "keys", folder / "ledgers", new.epoch_dir):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_stores(folder, settings)
-    make_database(folder, settings)
+    make_database(folder, settings, new.owner_url)
     make_keys(folder, settings, new.custodian, scrypt_log2_n=new.scrypt_log2_n)
     if new.auto_unseal_passphrase is not None:
         _write_secret(folder / CUSTODIAN_FILE, new.auto_unseal_passphrase)
@@ -129,13 +131,33 @@ def open_vault(folder: Path, custodian: CustodianSecret | None = None, clock: Cl
     return vault
 
 
+def migrate_database(folder: Path, owner_url: str | None) -> None:
+    """Bring the database of a vault's folder to the newest schema, and PostgreSQL's rights with it.
+
+    Args:
+        folder: the vault's; whoever serves it from PostgreSQL may go on meanwhile, and is to be started anew after.
+        owner_url: of PostgreSQL's owner role.
+
+    Raises:
+        RefusedError: `owner-url-missing`, or a role that will not do.
+        ConflictError: another process owns the folder, and the database in it.
+    """
+    settings = read_settings(folder)
+    lock = _lock(folder) if settings.database.url is None else None
+    try:
+        migrate_rows(folder, settings, owner_url)
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
 def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
     lock = _lock(folder)
     closers: list[Callable[[], object]] = [lambda: os.close(lock)]
     try:
         engine = open_rows(folder, settings)
         closers.insert(0, engine.dispose)
-        migrate(engine)
+        prepare_to_serve(engine)
         keys = open_keys(folder, settings)
         closers.insert(0, keys.seal)
         guard = Guard(settings.keys.epoch_dir)

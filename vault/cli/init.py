@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from vault.bootstrap import NewVault, create_vault
 from vault.cli.face import Answer, Face, command
 from vault.cli.host.keys import read_secret
-from vault.cli.options import PassphraseFile, read_passphrase, read_text
+from vault.cli.options import DatabaseUrl, OwnerUrl, PassphraseFile, database_of, read_passphrase, read_text
 from vault.errors import RefusedError
 from vault.keys.custodian import CustodianSecret
 from vault.keys.shares import SHARED_BYTES, split_secret
@@ -47,6 +47,8 @@ def init(  # noqa: PLR0913 - one option each
     shares: Annotated[
         str | None, typer.Option("--shares", metavar="K-of-N", help="Open by shares. 分散鍵で開く")
     ] = None,
+    database: DatabaseUrl = None,
+    owner_url: OwnerUrl = None,
 ) -> Answer:
     """Kuraを作成します。Make a vault."""
     people = [NewPerson.parse(text) for text in person]
@@ -54,8 +56,18 @@ def init(  # noqa: PLR0913 - one option each
     passphrase = None if lines else _passphrase(passphrase_file, auto_unseal=auto_unseal)
     custodian = read_secret("\n".join(lines) if passphrase is None else passphrase)
     epoch = epoch_dir or target.with_name(f"{target.resolve().name}.epoch")
-    own = passphrase if auto_unseal else None
-    new = NewVault(read_policy(policy), people, custodian, epoch, own, origin, _listener(listen), hsm=hsm)
+    new = NewVault(
+        read_policy(policy),
+        people,
+        custodian,
+        epoch,
+        passphrase if auto_unseal else None,
+        origin,
+        _listener(listen),
+        database_of(database),
+        owner_url,
+        hsm=hsm,
+    )
     vault = create_vault(target, new)
     try:
         logs = {log.id: log.key.encode() for log in vault.ground.sequencer.logs()}

@@ -8,8 +8,8 @@ A deposit that was under way while the database restarted gets its receipt after
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from sqlalchemy import Connection, Engine
 
@@ -17,7 +17,6 @@ from vault.errors import IntegrityError, KuraError, UnavailableError
 from vault.ledger.attempt import Attempt, Stopped
 from vault.ledger.batch import Commit, Job
 from vault.ledger.ledgers import FarBehindError, Ledgers
-from vault.ledger.watchdog import Watchdog
 from vault.storage.database import writing
 from vault.storage.losses import is_passing, is_taken
 
@@ -26,8 +25,6 @@ PATIENCE_S = 60.0
 
 _TRIES = 20  # of one batch: others' transactions may be in its way, but not for ever
 _PAUSE_S = 0.25  # between attempts to connect
-# Whoever stands still while it holds a head is put out by the server: the other processes wait for nobody longer.
-_STANDS_STILL = "SET idle_in_transaction_session_timeout = '20s'"
 
 WENT_BACK = frozenset({"ledger-went-back", "ledger-beside"})
 """Codes that say: the database does not continue what this process knew of a ledger."""
@@ -66,7 +63,6 @@ class Writer:
         self._stopped, self._halt = stopped, halt
         self._patience_s = patience_s if ledgers.is_shared else 0.0  # a file comes back by nobody's waiting
         self._connection: Connection | None = None
-        self._watchdog = Watchdog(patience_s) if ledgers.is_shared else None
         self._away_since: float | None = None
 
     def connect(self) -> Connection:
@@ -77,27 +73,16 @@ class Writer:
         """
         while self._connection is None:
             try:
-                connection = self._engine.connect()
+                self._connection = self._engine.connect()
             except Exception as error:
                 if not is_passing(error):
                     raise
                 self._wait(error)
-                continue
-            try:
-                if self._ledgers.is_shared:
-                    connection.connection.cursor().execute(_STANDS_STILL)
-                self._connection = connection
-            except Exception as error:
-                _discard(connection)
-                if not is_passing(error):
-                    raise  # else it was a kept one that the server has forgotten: the next may be good
         return self._connection
 
     def close(self) -> None:
         """Let go of the connection."""
         self._lose()
-        if self._watchdog is not None:
-            self._watchdog.stop()
 
     def commit(self, jobs: Sequence[Job]) -> Commit | None:
         """Commit a batch; None where nothing was kept, and everybody was told why.
@@ -132,42 +117,30 @@ class Writer:
         self._away_since = self._away_since or time.monotonic()
         while True:
             try:
-                with self._watched(self.connect()) as connection:
-                    was_committed = attempt.was_committed(connection)
-            except UnavailableError as error:
-                if error.code == "database-away" or self._is_over():
-                    raise OutcomeUnknownError(attempt) from error
-                time.sleep(_PAUSE_S)
+                was_committed = attempt.was_committed(self.connect())
             except Exception as error:
-                self._lose()
-                if self._is_over() or not is_passing(error):
+                is_under_way = isinstance(error, UnavailableError) and error.code == "commit-unknown"
+                if self._is_over() or not (is_under_way or is_passing(error)):
                     raise OutcomeUnknownError(attempt) from error
+                if is_under_way:
+                    time.sleep(_PAUSE_S)
+                else:
+                    self._lose()
             else:
                 self._away_since = None
                 return was_committed
 
     def _run(self, attempt: Attempt) -> None:
         try:
-            with self._watched(self.connect()) as connection:
-                attempt.run(connection, stopped=self._stopped)
+            attempt.run(self.connect(), stopped=self._stopped)
         except FarBehindError:
-            with self._watched(self.connect()) as connection:
-                self._ledgers.follow(connection)
+            self._ledgers.follow(self.connect())
             raise
         except Exception as error:
             if is_passing(error):
                 self._lose()
             raise
         self._away_since = None
-
-    @contextmanager
-    def _watched(self, connection: Connection) -> Iterator[Connection]:
-        """End the connection if its server says nothing for as long as the patience."""
-        if self._watchdog is None:
-            yield connection
-            return
-        with self._watchdog.watching(connection):
-            yield connection
 
     def _lose(self) -> None:
         """Give up the connection, whatever state it is in."""
@@ -180,7 +153,7 @@ class Writer:
         if self._away_since is None:
             self._away_since = time.monotonic()
         if self._is_over():
-            raise UnavailableError("database-away", reason=type(error).__name__) from error
+            raise UnavailableError("database-away", reason=type(error).__name__) from None  # not passing any more
         time.sleep(_PAUSE_S)
 
     def _is_over(self) -> bool:

@@ -10,9 +10,7 @@ Keys in an HSM stay there: a backup then holds at most the file of those that it
 Never copied: epoch slots, rollback guard, the custodians' secret. Without the live epoch no backup opens anything.
 """
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from vault.records.manifest import DATABASE, KEY_FILE, SETTINGS, BackedUp, Keepe
 from vault.records.vault import Vault
 from vault.settings import read_settings
 from vault.storage.objects import ObjectStore, is_object_name
+from vault.storage.transfer import copy_to_file
 
 MANIFEST = "manifest.json"
 _PART = ".part"
@@ -65,7 +64,7 @@ def back_up(vault: Vault, actor: Actor, folder: Path, report: Report) -> Made:
     body: dict[str, Json] = backup.summary()
     append_operator_event(vault.ground, actor.did(EventKind.VAULT_BACKED_UP, vault.ground.clock(), body))
     vault.publish(backup.copy_ledgers)
-    backup.copy_database(vault.folder / DATABASE)
+    backup.copy_database()
     backup.copy_objects(report)
     hsm = read_settings(vault.folder).keys.hsm
     if hsm is None or (vault.folder / KEY_FILE).exists():
@@ -126,18 +125,16 @@ class _Backup:
         self._files[name] = copy_file(source, self._folder / name)
         self._copied += 1
 
-    def copy_database(self, source: Path) -> None:
-        """Copy the database as of one moment, with SQLite's own means."""
+    def copy_database(self) -> None:
+        """Copy the database as of one moment, into an SQLite file."""
         part = self._folder / (DATABASE + _PART)
         part.unlink(missing_ok=True)
         try:
-            with closing(sqlite3.connect(source)) as reader, closing(sqlite3.connect(part)) as writer:
-                reader.backup(writer)
+            copy_to_file(self._vault.ground.engine, part)
             self.copy(part, DATABASE)
-        except sqlite3.Error as error:
-            raise UnavailableError("copy-failed", reason=type(error).__name__) from error
         finally:
-            part.unlink(missing_ok=True)
+            for path in self._folder.glob(f"{part.name}*"):
+                path.unlink()
 
     def summary(self) -> dict[str, Json]:
         """Say in the ledger what is there so far."""

@@ -3,6 +3,8 @@
 import psycopg
 from psycopg import errors
 
+from vault.errors import UnavailableError
+
 _NO_ROOM = (errors.DiskFull, errors.OutOfMemory, errors.ConfigurationLimitExceeded, errors.QueryCanceled)
 _ALSO_PASSING = (
     psycopg.InterfaceError,  # the connection was closed before
@@ -25,5 +27,7 @@ def is_taken(error: BaseException) -> bool:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Give the driver's own error, which SQLAlchemy wraps."""
+    """Give the driver's own error, which SQLAlchemy wraps, or which we have said to be a database that is away."""
+    if isinstance(error, UnavailableError) and error.__cause__ is not None:
+        return error.__cause__
     return getattr(error, "orig", None) or error

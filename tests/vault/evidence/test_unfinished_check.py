@@ -15,6 +15,8 @@ from vault.evidence.verify import verify
 from vault.settings import read_settings
 from vault.storage.filesystem import FilesystemStore
 
+pytestmark = pytest.mark.both_worlds
+
 
 class KillingStore(FilesystemStore):
     """A store that kills whichever process opens an object in it."""

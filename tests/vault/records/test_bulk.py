@@ -15,6 +15,8 @@ from vault.records.request import DepositRequest
 from vault.records.source import FileSource, Source
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 Item = tuple[DepositRequest, Callable[[], Source]]
 
 
