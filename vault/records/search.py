@@ -181,7 +181,7 @@ def _statement(contract_id: str, class_id: str, query: Query) -> Select[Any]:
         statement = statement.where(RecordRow.status == query.status)
     if query.after is not None:
         # As one value: a database walks its index from there, where of an "or" it reads all that comes before.
-        statement = statement.where(tuple_(RecordRow.ended_at, RecordRow.id) < tuple_(*query.after))
+        statement = statement.where(tuple_(RecordRow.ended_at, RecordRow.id) < query.after)
     return statement
 
 
