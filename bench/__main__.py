@@ -19,6 +19,7 @@ from bench.memory import memory
 from bench.net import net_batch, net_pdf, net_video
 from bench.net_latency import net_latency
 from bench.net_memory import net_memory
+from bench.objects import objects_large, objects_small
 from bench.one_transaction import one_transaction
 from bench.options import Options
 from bench.peers import peers
@@ -44,6 +45,8 @@ BENCHMARKS: Mapping[str, Callable[[Options], Result]] = {
     "peers": peers,
     "database-deposits": database_deposits,
     "large": large,
+    "objects-small": objects_small,
+    "objects-large": objects_large,
 }
 _WORK = Path(__file__).parent / ".work"
 

@@ -40,15 +40,15 @@ def database_deposits(options: Options) -> Result:
     with running("postgresql") as engines:
 
         def ours() -> float:
-            folder, url = options.fresh("vault"), new_database(engines)
-            made.append(url)
-            make_vault(folder, database=url)
+            folder, urls = options.fresh("vault"), new_database(engines)
+            made.append(urls[1])
+            make_vault(folder, database=urls)
             figures = run(timed_deposits, folder, count).figures
             extra["p99_ms"] = figures["p99_ms"]
             return float(figures["seconds"])
 
         def theirs() -> float:
-            return float(run(timed_rows, made[-1], new_database(engines)).figures["seconds"])
+            return float(run(timed_rows, made[-1], new_database(engines)[1]).figures["seconds"])
 
         made: list[str] = []
         ours()  # the yardstick writes what a vault has written before

@@ -22,8 +22,11 @@ def running(*names: str) -> Iterator[TrialEngines]:
         shutil.rmtree(engines.folder, ignore_errors=True)
 
 
-def new_database(engines: TrialEngines) -> str:
-    """Make an empty database; give the URL of its owner."""
+def new_database(engines: TrialEngines) -> tuple[str, str]:
+    """Make an empty database; give the URLs of the role that serves, and of its owner."""
     name = f"bench_{token_hex(4)}"
     engines.run("postgresql", "database", name)
-    return engines.facts["PG_OWNER_URL"].replace("/postgres?", f"/{name}?")
+    service, owner = (
+        engines.facts[fact].replace("/postgres?", f"/{name}?") for fact in ("PG_SERVICE_URL", "PG_OWNER_URL")
+    )
+    return service, owner

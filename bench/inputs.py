@@ -75,10 +75,10 @@ def wav(samples: int) -> bytes:
     return file.getvalue()
 
 
-def make_pdfs(folder: Path, count: int) -> Inputs:
-    """Make `count` PDFs of 60 to 400 KiB, or take the ones that a run before this one made."""
+def make_pdfs(folder: Path, count: int, sizes: tuple[int, int] = PDF_BYTES) -> Inputs:
+    """Make `count` PDFs of 60 to 400 KiB (or other sizes), or take the ones that a run before this one made."""
     seeded = random.Random(_SEED)
-    return _make(folder, count, ".pdf", lambda: pdf(seeded.randbytes(seeded.randrange(*PDF_BYTES))))
+    return _make(folder, count, ".pdf", lambda: pdf(seeded.randbytes(seeded.randint(*sizes))))
 
 
 def make_segments(folder: Path, count: int, content_bytes: int = SEGMENT_BYTES) -> Inputs:

@@ -44,9 +44,9 @@ def large(options: Options) -> Result:
     count = 5_000 if options.quick else 1_500_000
     figures: dict[str, Mapping[str, float]] = {}
     with running("postgresql") as engines:
-        for name, url in (("sqlite", None), ("postgresql", new_database(engines))):
+        for name, urls in (("sqlite", None), ("postgresql", new_database(engines))):
             folder = options.fresh("vault")
-            make_vault(folder, database=url)
+            make_vault(folder, database=urls)
             filled = run(timed_filling, folder, count).figures
             figures[name] = {**filled, **run(timed_lookups, folder).figures}
             park(folder)

@@ -24,7 +24,7 @@ from vault.records.deposited import Deposited
 from vault.records.request import DepositRequest
 from vault.records.source import BytesSource, FileSource
 from vault.records.vault import Vault
-from vault.settings import DatabaseSettings
+from vault.settings import DatabaseSettings, StorageSettings
 
 CONTRACT = "nishinomiya"
 PDF_CLASS, CALL_CLASS, VIDEO_CLASS = "application_form", "call_recording", "surveillance_video"
@@ -33,15 +33,18 @@ _CLERK, _MANAGER = "1001:Clerk:scan_operator", "1002:Manager:operations_manager"
 _SCRYPT_LOG2_N = 4  # what it costs to open the key store is not measured
 
 
-def make_vault(folder: Path, copies: int = 1, database: str | None = None) -> None:
+def make_vault(
+    folder: Path, copies: int = 1, database: tuple[str, str] | None = None, stores: Sequence[str] = ()
+) -> None:
     """Make a vault whose recordings have `copies` copies, in a process of its own, and leave it closed.
 
     Args:
         folder: a new one.
         copies: of recordings.
-        database: URL of an empty PostgreSQL database; without it, an SQLite file in the folder.
+        database: URLs of an empty PostgreSQL database, the service's and the owner's; without it, an SQLite file.
+        stores: lines that name buckets; without them, two folders.
     """
-    run(_make, folder, copies, database)
+    run(_make, folder, copies, database, stores)
 
 
 @contextmanager
@@ -115,7 +118,7 @@ def timed_import(folder: str, source: str) -> Mapping[str, Any]:
         return {"seconds": import_files(vault, paths)}
 
 
-def _make(folder: str, copies: int, database: str | None) -> Mapping[str, Any]:
+def _make(folder: str, copies: int, database: Sequence[str] | None, stores: Sequence[str]) -> Mapping[str, Any]:
     text = (files("policies") / f"{CONTRACT}.toml").read_text("utf-8").replace("copies = 2", f"copies = {copies}")
     path, secret = Path(folder), CustodianSecret.from_passphrase(_PASSPHRASE)
     people = [NewPerson.parse(_CLERK), NewPerson.parse(_MANAGER)]
@@ -126,7 +129,9 @@ def _make(folder: str, copies: int, database: str | None) -> Mapping[str, Any]:
         secret,
         epoch_dir,
         _PASSPHRASE,
-        database=DatabaseSettings(url=database),
+        database=DatabaseSettings(url=None if database is None else database[0]),
+        owner_url=None if database is None else database[1],
+        storage=StorageSettings(stores=tuple(stores)) if stores else StorageSettings(),
         scrypt_log2_n=_SCRYPT_LOG2_N,
     )
     create_vault(path, new).close()

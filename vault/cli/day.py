@@ -10,7 +10,9 @@ from typing import Any
 from retention.roles import StationKind
 from vault.bootstrap import NewVault, create_vault, now_utc, verify_vault
 from vault.cli.day_stations import connected
+from vault.cli.engines import TrialEngines
 from vault.cli.sample_day import Sample, sample_day
+from vault.cli.trial_places import new_places
 from vault.client import Station, Taken
 from vault.errors import IntegrityError, KuraError
 from vault.keys.custodian import CustodianSecret
@@ -60,8 +62,12 @@ class Day:
         }
 
 
-def live_day(folder: Path, policy_text: str, samples: Path | None, say: Say) -> Day:
+def live_day(
+    folder: Path, policy_text: str, samples: Path | None, say: Say, engines: TrialEngines | None = None
+) -> Day:
     """Run the sample day in a new vault at `folder`; epoch slots and receipts lie beside it.
+
+    With `engines`, which run, its rows, objects and keys are there.
 
     Raises:
         KuraError: the folder is not new, or something went wrong that must not.
@@ -72,7 +78,8 @@ def live_day(folder: Path, policy_text: str, samples: Path | None, say: Say) -> 
     epoch_dir = folder.with_name(folder.name + ".epoch")
     custodian = CustodianSecret.from_passphrase(passphrase)
     say("Opening a vault …", "Kura を開設しています…")
-    vault = create_vault(folder, NewVault(policy_text, people, custodian, epoch_dir, passphrase))
+    places = {} if engines is None else new_places(engines)._asdict()
+    vault = create_vault(folder, NewVault(policy_text, people, custodian, epoch_dir, passphrase, **places))
     try:
         _live(vault, day, custodian, samples, say)
     finally:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vault.cli.day import MANAGER, Day, live_day
+from vault.cli.engines import SERVERS, TrialEngines
 from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
 from vault.cli.init import read_policy
 from vault.cli.service import serve
@@ -28,20 +29,33 @@ def demo(
         Path | None, typer.Option("--samples", help="Folder with scans/, calls/, video/. 見本データのフォルダー")
     ] = None,
     *,
+    on_engines: Annotated[
+        bool, typer.Option("--engines", help="On PostgreSQL, S3 and an HSM, started here. 実エンジンで実行")
+    ] = False,
     keep_serving: Annotated[bool, typer.Option("--serve", help="Serve the vault afterwards. 続けて起動")] = False,
 ) -> Answer:
     """見本の一日を実行し、検証します。Run the sample day through a real vault, and verify it."""
     folder = (face.named_folder or _new_folder()).resolve()
-    day = live_day(folder, read_policy("nishinomiya"), samples, face.say)
+    engines = _started(face) if on_engines else None
+    day = live_day(folder, read_policy("nishinomiya"), samples, face.say, engines)
     if not face.as_json:
         Console().print(summary(day, face.language))
         _say_how_to_look(face, day)
+        if engines is not None:
+            _say_how_to_stop(face, engines)
     holds = all(day.proofs.values())
     if keep_serving and holds:
         if face.as_json:
             face.print_json(day.as_json())
         return serve(face.at(folder))
     return Answer(day.as_json(), FINE if holds else PROOF_FAILED)
+
+
+def _started(face: Face) -> TrialEngines:
+    face.say("Starting PostgreSQL, an S3 engine and an HSM …", "PostgreSQL・S3・HSM を起動しています…")
+    engines = TrialEngines()
+    engines.start()
+    return engines
 
 
 def _new_folder() -> Path:
@@ -77,6 +91,16 @@ def _say_how_to_look(face: Face, day: Day) -> None:
         "This vault opens itself: it is for looking at, not for records.",
         "この Kura は鍵なしで開きます。お試し専用です。実際の記録には使わないでください。",
     )
+
+
+def _say_how_to_stop(face: Face, engines: TrialEngines) -> None:
+    face.say("Its engines still run. End and forget them:", "エンジンは動いたままです。終了して消すには：")
+    for engine in SERVERS:
+        line = f"scripts/engines/{engine} stop {engines.folder / engine}"
+        face.say(f"  {line}", f"  {line}")
+    face.say(f"  rm -r {engines.folder}", f"  rm -r {engines.folder}")
+    line = f"export SOFTHSM2_CONF={engines.facts['SOFTHSM2_CONF']}"
+    face.say(f"Before the commands above, type: {line}", f"上のコマンドの前に実行：{line}")
 
 
 _NAMES: dict[Language, dict[str, str]] = {

@@ -13,7 +13,8 @@ from vault.errors import RefusedError, UnavailableError
 
 _SCRIPTS = Path(__file__).parents[2] / "scripts" / "engines"
 _PATIENCE_S = 180
-NAMES = ("softhsm", "postgresql", "ceph-rgw")
+SERVERS = ("postgresql", "ceph-rgw")
+NAMES = ("softhsm", *SERVERS)
 
 
 class TrialEngines:
@@ -62,6 +63,6 @@ class TrialEngines:
 
     def stop(self) -> None:
         """End all that runs; what they hold stays in the folder."""
-        for engine in ("postgresql", "ceph-rgw"):
+        for engine in SERVERS:
             if (self.folder / engine / "settings").is_file():
                 self.run(engine, "stop")
