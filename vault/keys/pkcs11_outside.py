@@ -27,7 +27,7 @@ from vault.errors import IntegrityError, NotFoundError, RefusedError, Unavailabl
 from vault.keys.durable_file import make_folder, remove_leftover, replace_file
 from vault.keys.key_parts import ID_BYTES
 from vault.keys.pkcs11_disposal import FOR_GOOD, KEY_BITS, WRAPPING, secret_keys
-from vault.keys.pkcs11_session import HANDLE_GONE, Handle, find
+from vault.keys.pkcs11_session import HANDLE_GONE, Handle, by_id, find
 from vault.keys.pkcs11_wrapping import unwrap, wrap
 from vault.keys.wrapped_keys import WrappedKeys, parse_wrapped_keys
 
@@ -162,7 +162,7 @@ class OutsideKeys:
         return found[0]
 
     def _roots(self, session: Session) -> dict[str, Handle]:
-        return {bytes(one[Attribute.ID]).hex(): one for one in find(session, secret_keys(self._label))}
+        return by_id(find(session, secret_keys(self._label)))
 
     def _new_root(self, session: Session) -> tuple[str, Handle]:
         root_id = os.urandom(ID_BYTES)

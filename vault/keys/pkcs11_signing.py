@@ -16,7 +16,7 @@ from pkcs11.types import Session
 
 from vault.errors import NotFoundError
 from vault.keys.key_parts import ID_BYTES
-from vault.keys.pkcs11_session import Handle, TokenSession, find
+from vault.keys.pkcs11_session import Handle, TokenSession, by_id, find
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class SigningKeys:
 
         def look(session: Session) -> frozenset[str]:
             halves = [
-                {bytes(one[Attribute.ID]).hex() for one in find(session, self._template(use, kind))}
+                by_id(find(session, self._template(use, kind))).keys()
                 for kind in (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)
             ]
             return frozenset(halves[0] & halves[1])
