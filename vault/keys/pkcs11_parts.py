@@ -1,4 +1,4 @@
-"""What a key store in an HSM is made of: the device's library, two tokens, what lies on them, and who opens the second."""
+"""What a key store in an HSM is made of: the device's library, two tokens, what lies on them, and who opens them."""
 
 import os
 from contextlib import suppress
