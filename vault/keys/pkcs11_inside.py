@@ -18,7 +18,7 @@ from pkcs11.exceptions import DeviceMemory
 from pkcs11.mechanisms import KeyType
 from pkcs11.types import Session
 
-from vault.errors import IntegrityError, NotFoundError, RefusedError, UnavailableError
+from vault.errors import IntegrityError, NotFoundError, RefusedError
 from vault.keys.key_parts import ID_BYTES, OpeningPart
 from vault.keys.pkcs11_disposal import FOR_GOOD, KEY_BITS, WRAPPING, secret_keys
 from vault.keys.pkcs11_session import HANDLE_GONE, Handle, TokenSession, by_id, find, value_of
@@ -64,10 +64,10 @@ class InsideKeys:
                     capabilities=WRAPPING,
                     template=FOR_GOOD,
                 )
-        except DeviceMemory as error:
+        except DeviceMemory:
             for key in made.values():
                 key.destroy()
-            raise UnavailableError("hsm-full", token=session.token.label) from error
+            raise
         self._handles.update(made)
         return list(made)
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from pkcs11.constants import Attribute, ObjectClass
-from pkcs11.exceptions import DeviceMemory
 from pkcs11.mechanisms import KeyType, Mechanism
 from pkcs11.types import Session
 
@@ -166,18 +165,15 @@ class OutsideKeys:
 
     def _new_root(self, session: Session) -> tuple[str, Handle]:
         root_id = os.urandom(ID_BYTES)
-        try:
-            root = session.generate_key(
-                KeyType.AES,
-                KEY_BITS,
-                id=root_id,
-                label=self._label,
-                store=True,
-                capabilities=WRAPPING,
-                template=FOR_GOOD,
-            )
-        except DeviceMemory as error:
-            raise UnavailableError("hsm-full", token=session.token.label) from error
+        root = session.generate_key(
+            KeyType.AES,
+            KEY_BITS,
+            id=root_id,
+            label=self._label,
+            store=True,
+            capabilities=WRAPPING,
+            template=FOR_GOOD,
+        )
         return root_id.hex(), root
 
     def _new_wrapped(self, session: Session, root: Handle) -> bytes:

@@ -1,7 +1,6 @@
 """What a key store in an HSM is made of: the device's library, two tokens, what lies on them, and who opens them."""
 
 import os
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -54,12 +53,16 @@ class Pkcs11Parts:
         """Log in with the right one of these PINs; give its record.
 
         Raises:
-            RefusedError: `custodian-secret-wrong`: none is.
+            RefusedError: `custodian-secret-wrong`: none is; or `hsm-pin-locked`.
             UnavailableError: `hsm-away`.
         """
         for stored, pin in pins:
-            with suppress(RefusedError):
+            try:
                 self.opening.log_in(pin)
+            except RefusedError as error:
+                if error.code != "hsm-pin-wrong":
+                    raise
+            else:
                 return stored
         raise RefusedError("custodian-secret-wrong")
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pkcs11.constants import Attribute
 from pkcs11.exceptions import (
     AttributeTypeInvalid,
+    DeviceMemory,
     KeyHandleInvalid,
     ObjectHandleInvalid,
     PKCS11Error,
@@ -151,9 +152,11 @@ class TokenSession:
 
 @contextmanager
 def away(label: str) -> Iterator[None]:
-    """Turn whatever a device answers into UnavailableError `hsm-away`."""
+    """Turn whatever a device answers into UnavailableError `hsm-away`, or `hsm-full`."""
     try:
         yield
+    except DeviceMemory as error:
+        raise UnavailableError("hsm-full", token=label) from error
     except PKCS11Error as error:
         raise UnavailableError("hsm-away", token=label, reason=type(error).__name__) from error
 

@@ -73,9 +73,9 @@ class SigningKeys:
 
     def create(self, use: Use) -> str:
         """Make a pair durably and give its id."""
-        key_id = os.urandom(ID_BYTES)
 
-        def make(session: Session) -> None:
+        def make(session: Session) -> str:
+            key_id = os.urandom(ID_BYTES)  # another for each try: the first may have made its pair all the same
             curve = session.create_domain_parameters(use.key_type, {Attribute.EC_PARAMS: use.curve}, local=True)
             curve.generate_keypair(
                 id=key_id,
@@ -85,9 +85,9 @@ class SigningKeys:
                 mechanism=use.making,
                 private_template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False},
             )
+            return key_id.hex()
 
-        self._token.run(make)
-        return key_id.hex()
+        return self._token.run(make)
 
     def ids(self, use: Use) -> frozenset[str]:
         """Give the ids of all pairs for a use."""
