@@ -24,7 +24,7 @@ from vault.canonical_json import canonical_json
 from vault.errors import IntegrityError, NotFoundError, RefusedError
 from vault.keys.custodian import CustodianParameters, CustodianSecret
 from vault.keys.key_file import check_value, decode_custodian, encode_custodian
-from vault.keys.pkcs11_session import Handle, find
+from vault.keys.pkcs11_session import Handle, find, value_of
 from vault.keys.wiping import wipe
 
 _CHECK_BYTES = 2
@@ -61,8 +61,8 @@ def read_records(session: Session, owner: str) -> list[CustodianRecord]:
         IntegrityError: `hsm-record-damaged`.
         PKCS11Error: the device is gone.
     """
-    found = dict.fromkeys(bytes(one[Attribute.VALUE]) for one in _objects(session, owner))
-    records = [_decode(stored) for stored in found]
+    found = dict.fromkeys(value_of(one) for one in _objects(session, owner))
+    records = [_decode(stored) for stored in found if stored]  # one without a value was cut while it was made
     if not records:
         raise NotFoundError("hsm-not-set-up", token=session.token.label)
     return records
@@ -84,7 +84,7 @@ def write_record(session: Session, owner: str, stored: bytes) -> None:
 
 def remove_other_records(session: Session, owner: str, right: bytes) -> bool:
     """Remove every record but the right one; say whether there was one."""
-    others = [one for one in _objects(session, owner) if bytes(one[Attribute.VALUE]) != right]
+    others = [one for one in _objects(session, owner) if value_of(one) != right]
     for one in others:
         one.destroy()
     return bool(others)

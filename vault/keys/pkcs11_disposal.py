@@ -37,11 +37,7 @@ class DisposalKeys(Protocol):
         """Forget what `begin` took up."""
 
     def create(self, session: Session, count: int) -> list[str]:
-        """Make keys durably.
-
-        Raises:
-            UnavailableError: `hsm-full`; none was made.
-        """
+        """Make keys durably; none where the device has no room for all (DeviceMemory)."""
 
     def use(self, session: Session, key_id: str, act: Callable[[Handle], T]) -> T:
         """Do something with a key inside the device.

@@ -2,8 +2,8 @@
 
 A key is found by the vault's label and its id. A tombstone is a data object for all keys of one destruction. Order of
 a destruction, and what a crash after each step leaves:
-1. the tombstones, one object, which a device writes wholly or not at all – the keys count as destroyed: the next
-   opening does step 2 again;
+1. the tombstones, one object – the keys count as destroyed: the next opening does step 2 again; or, where the device
+   has left the object without its value, nothing was destroyed, and the next opening removes it;
 2. the keys' objects, one after the other – likewise, until the last is gone.
 """
 
@@ -18,10 +18,10 @@ from pkcs11.exceptions import DeviceMemory
 from pkcs11.mechanisms import KeyType
 from pkcs11.types import Session
 
-from vault.errors import IntegrityError, NotFoundError, RefusedError, UnavailableError
+from vault.errors import IntegrityError, NotFoundError, RefusedError
 from vault.keys.key_parts import ID_BYTES, OpeningPart
 from vault.keys.pkcs11_disposal import FOR_GOOD, KEY_BITS, WRAPPING, secret_keys
-from vault.keys.pkcs11_session import HANDLE_GONE, Handle, TokenSession, find
+from vault.keys.pkcs11_session import HANDLE_GONE, Handle, TokenSession, by_id, find, value_of
 
 T = TypeVar("T")
 
@@ -38,11 +38,12 @@ class InsideKeys:
         self._read_only = read_only
 
     def begin(self, session: Session) -> None:
-        """Destroy what has a tombstone and is still there."""
-        self.finished_cut_run = False
-        left = {} if self._read_only else self._undead(session)
-        for key in left.values():
-            key.destroy()
+        """Destroy what has a tombstone and is still there, and tombstones that were never finished."""
+        left: list[Handle] = []
+        if not self._read_only:
+            left = [*self._undead(session).values(), *(one for one in self._stones(session) if not value_of(one))]
+        for one in left:
+            one.destroy()
         self.finished_cut_run = bool(left)
 
     def end(self) -> None:
@@ -63,10 +64,10 @@ class InsideKeys:
                     capabilities=WRAPPING,
                     template=FOR_GOOD,
                 )
-        except DeviceMemory as error:
+        except DeviceMemory:
             for key in made.values():
                 key.destroy()
-            raise UnavailableError("hsm-full", token=session.token.label) from error
+            raise
         self._handles.update(made)
         return list(made)
 
@@ -115,9 +116,10 @@ class InsideKeys:
     def tombstones(self, session: Session) -> Mapping[str, datetime]:
         """Say when each destroyed key was destroyed."""
         dead: dict[str, datetime] = {}
-        for one in find(session, {Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: self._dead_label}):
-            for key_id, at in OpeningPart.decode(bytearray(one[Attribute.VALUE])).tombstones.items():
-                dead[key_id] = min(at, dead.get(key_id, at))
+        for one in self._stones(session):
+            if value := value_of(one):
+                for key_id, at in _decode(value).items():
+                    dead[key_id] = min(at, dead.get(key_id, at))
         return dead
 
     def check(self, session: Session) -> None:
@@ -128,8 +130,18 @@ class InsideKeys:
             raise IntegrityError("hsm-keys-lost", token=session.token.label)
 
     def _keys(self, session: Session) -> dict[str, Handle]:
-        return {bytes(one[Attribute.ID]).hex(): one for one in find(session, secret_keys(self._label))}
+        return by_id(find(session, secret_keys(self._label)))
+
+    def _stones(self, session: Session) -> list[Handle]:
+        return find(session, {Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: self._dead_label})
 
     def _undead(self, session: Session) -> dict[str, Handle]:
         dead = self.tombstones(session)
         return {key_id: key for key_id, key in self._keys(session).items() if key_id in dead}
+
+
+def _decode(value: bytes) -> Mapping[str, datetime]:
+    try:
+        return OpeningPart.decode(bytearray(value)).tombstones
+    except IntegrityError as error:
+        raise IntegrityError("hsm-record-damaged") from error

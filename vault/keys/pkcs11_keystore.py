@@ -10,11 +10,8 @@ A device that is gone seals the opening part; signing resumes by itself. Destroy
 its memory keeps anything, and what its maker's backups hold, is the device's promise and not ours.
 """
 
-import os
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -22,25 +19,15 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from pkcs11.types import Session
 
-from vault.errors import ConflictError, IntegrityError, NotFoundError, RefusedError, SealedError, UnavailableError
-from vault.keys.custodian import SALT_BYTES, SCRYPT_LOG2_N, CustodianSecret
-from vault.keys.pkcs11_custodians import (
-    candidate_pins,
-    encode_record,
-    opening_pin,
-    read_records,
-    remove_other_records,
-    write_record,
-)
-from vault.keys.pkcs11_disposal import DisposalKeys
-from vault.keys.pkcs11_inside import InsideKeys
-from vault.keys.pkcs11_library import library
+from vault.errors import ConflictError, IntegrityError, RefusedError, SealedError, UnavailableError
+from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
+from vault.keys.pkcs11_custodians import candidate_pins, read_records, remove_other_records
 from vault.keys.pkcs11_outside import OutsideKeys
-from vault.keys.pkcs11_session import TokenSession, away, read_pin
-from vault.keys.pkcs11_signing import AUTHORITY, LEDGER, SigningKeys
+from vault.keys.pkcs11_parts import Pkcs11Parts
+from vault.keys.pkcs11_session import away, read_pin
+from vault.keys.pkcs11_signing import AUTHORITY, LEDGER
 from vault.keys.pkcs11_uri import HsmAddress
 from vault.keys.pkcs11_wrapping import unwrap, wrap, wrapping_mechanism
-from vault.keys.wiping import wipe
 
 T = TypeVar("T")
 
@@ -66,7 +53,7 @@ class Pkcs11KeyStore:
             RefusedError: `hsm-pin-file`, `hsm-pin-wrong`, `hsm-pin-locked` or `hsm-mechanism-wrong`.
             UnavailableError: `hsm-away`.
         """
-        self._parts = _Parts(address, vault_id, path, read_only=read_only)
+        self._parts = Pkcs11Parts(address, vault_id, path, read_only=read_only)
         self._read_only = read_only
         self._is_open = False
         self.finished_cut_run = False
@@ -91,7 +78,7 @@ class Pkcs11KeyStore:
             RefusedError: `hsm-opening-taken`: the opening token has another PIN; else as the constructor.
             UnavailableError: `hsm-away`, `hsm-full` or `key-store-write-failed`.
         """
-        parts = _Parts(address, vault_id, path, read_only=False)
+        parts = Pkcs11Parts(address, vault_id, path, read_only=False)
         try:
             parts.opening.log_in(read_pin(address.pin_file))
         except RefusedError as error:
@@ -237,48 +224,3 @@ class Pkcs11KeyStore:
         if self._read_only and not self.is_sealed:
             raise RefusedError("key-store-read-only")
         return self._opened(act)
-
-
-class _Parts:
-    """What a store is made of: the device's library, two tokens, and what lies on them."""
-
-    def __init__(self, address: HsmAddress, vault_id: str, path: Path, *, read_only: bool) -> None:
-        self.owner = f"kura {vault_id}"
-        self.library = library(address.module)
-        pin = partial(read_pin, address.pin_file)
-        self.taking = TokenSession(self.library, address.token, address.serial, pin, read_only=read_only)
-        self.opening = TokenSession(self.library, address.opening_token, None, None, read_only=read_only)
-        self.mechanism = self.taking.run(lambda session: wrapping_mechanism(session, address.wrap_mechanism))
-        self.signing = SigningKeys(self.taking, self.owner)
-        self.disposal: DisposalKeys = (
-            InsideKeys(self.opening, self.owner, read_only=read_only)
-            if address.keeping == "inside"
-            else OutsideKeys(path, self.owner, self.mechanism, read_only=read_only)
-        )
-
-    def has_records(self) -> bool:
-        """Whether this vault was set up on this device."""
-        try:
-            return bool(self.taking.run(lambda session: read_records(session, self.owner)))
-        except NotFoundError:
-            return False
-
-    def log_in(self, pins: list[tuple[bytes, str]]) -> bytes:
-        """Log in with the right one of these PINs; give its record."""
-        for stored, pin in pins:
-            with suppress(RefusedError):
-                self.opening.log_in(pin)
-                return stored
-        raise RefusedError("custodian-secret-wrong")
-
-    def hand_over(self, custodian: CustodianSecret, scrypt_log2_n: int) -> None:
-        """Let these custodians open the opening token, and nobody else."""
-        parameters = custodian.new_parameters(os.urandom(SALT_BYTES), scrypt_log2_n)
-        secret = custodian.derive(parameters)
-        record, pin = encode_record(parameters, secret), opening_pin(secret)
-        wipe(secret)
-        self.taking.run(lambda session: write_record(session, self.owner, record))
-        # A crash here: the former PIN holds, and by it the next opening finds the new record and removes it.
-        self.opening.change_pin(pin)
-        # A crash here: the new PIN holds, and by it the next opening finds the former record and removes it.
-        self.taking.run(lambda session: remove_other_records(session, self.owner, record))

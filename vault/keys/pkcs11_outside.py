@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from pkcs11.constants import Attribute, ObjectClass
-from pkcs11.exceptions import DeviceMemory
 from pkcs11.mechanisms import KeyType, Mechanism
 from pkcs11.types import Session
 
@@ -27,7 +26,7 @@ from vault.errors import IntegrityError, NotFoundError, RefusedError, Unavailabl
 from vault.keys.durable_file import make_folder, remove_leftover, replace_file
 from vault.keys.key_parts import ID_BYTES
 from vault.keys.pkcs11_disposal import FOR_GOOD, KEY_BITS, WRAPPING, secret_keys
-from vault.keys.pkcs11_session import HANDLE_GONE, Handle, find
+from vault.keys.pkcs11_session import HANDLE_GONE, Handle, by_id, find
 from vault.keys.pkcs11_wrapping import unwrap, wrap
 from vault.keys.wrapped_keys import WrappedKeys, parse_wrapped_keys
 
@@ -162,22 +161,19 @@ class OutsideKeys:
         return found[0]
 
     def _roots(self, session: Session) -> dict[str, Handle]:
-        return {bytes(one[Attribute.ID]).hex(): one for one in find(session, secret_keys(self._label))}
+        return by_id(find(session, secret_keys(self._label)))
 
     def _new_root(self, session: Session) -> tuple[str, Handle]:
         root_id = os.urandom(ID_BYTES)
-        try:
-            root = session.generate_key(
-                KeyType.AES,
-                KEY_BITS,
-                id=root_id,
-                label=self._label,
-                store=True,
-                capabilities=WRAPPING,
-                template=FOR_GOOD,
-            )
-        except DeviceMemory as error:
-            raise UnavailableError("hsm-full", token=session.token.label) from error
+        root = session.generate_key(
+            KeyType.AES,
+            KEY_BITS,
+            id=root_id,
+            label=self._label,
+            store=True,
+            capabilities=WRAPPING,
+            template=FOR_GOOD,
+        )
         return root_id.hex(), root
 
     def _new_wrapped(self, session: Session, root: Handle) -> bytes:

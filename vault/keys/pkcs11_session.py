@@ -5,13 +5,15 @@ was found or not found counts only while the token says that it is there (`find`
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pkcs11.constants import Attribute
 from pkcs11.exceptions import (
+    AttributeTypeInvalid,
+    DeviceMemory,
     KeyHandleInvalid,
     ObjectHandleInvalid,
     PKCS11Error,
@@ -150,9 +152,11 @@ class TokenSession:
 
 @contextmanager
 def away(label: str) -> Iterator[None]:
-    """Turn whatever a device answers into UnavailableError `hsm-away`."""
+    """Turn whatever a device answers into UnavailableError `hsm-away`, or `hsm-full`."""
     try:
         yield
+    except DeviceMemory as error:
+        raise UnavailableError("hsm-full", token=label) from error
     except PKCS11Error as error:
         raise UnavailableError("hsm-away", token=label, reason=type(error).__name__) from error
 
@@ -167,6 +171,24 @@ def find(session: Session, template: Template) -> list[Handle]:
     found: list[Handle] = list(session.get_objects(dict(template)))
     session.token.slot.get_token()
     return found
+
+
+def by_id(objects: Iterable[Handle]) -> dict[str, Handle]:
+    """Give keys by their ids in hex, without what a crash left half made: not every device makes an object at once."""
+    found: dict[str, Handle] = {}
+    for one in objects:
+        with suppress(AttributeTypeInvalid):
+            if key_id := bytes(one[Attribute.ID]).hex():
+                found[key_id] = one
+    return found
+
+
+def value_of(one: Handle) -> bytes:
+    """Give the value of a data object; empty where a crash left it half made."""
+    try:
+        return bytes(one[Attribute.VALUE])
+    except AttributeTypeInvalid:
+        return b""
 
 
 def read_pin(path: Path) -> str:

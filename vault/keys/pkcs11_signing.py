@@ -16,7 +16,7 @@ from pkcs11.types import Session
 
 from vault.errors import NotFoundError
 from vault.keys.key_parts import ID_BYTES
-from vault.keys.pkcs11_session import Handle, TokenSession, find
+from vault.keys.pkcs11_session import Handle, TokenSession, by_id, find
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class SigningKeys:
 
     def create(self, use: Use) -> str:
         """Make a pair durably and give its id."""
-        key_id = os.urandom(ID_BYTES)
 
-        def make(session: Session) -> None:
+        def make(session: Session) -> str:
+            key_id = os.urandom(ID_BYTES)  # another for each try: the first may have made its pair all the same
             curve = session.create_domain_parameters(use.key_type, {Attribute.EC_PARAMS: use.curve}, local=True)
             curve.generate_keypair(
                 id=key_id,
@@ -85,16 +85,16 @@ class SigningKeys:
                 mechanism=use.making,
                 private_template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False},
             )
+            return key_id.hex()
 
-        self._token.run(make)
-        return key_id.hex()
+        return self._token.run(make)
 
     def ids(self, use: Use) -> frozenset[str]:
         """Give the ids of all pairs for a use."""
 
         def look(session: Session) -> frozenset[str]:
             halves = [
-                {bytes(one[Attribute.ID]).hex() for one in find(session, self._template(use, kind))}
+                by_id(find(session, self._template(use, kind))).keys()
                 for kind in (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)
             ]
             return frozenset(halves[0] & halves[1])

@@ -121,7 +121,9 @@ class _AllOpened(BucketSecrets):
         self._all = buckets
 
     def _bucket(self, row: BucketRow) -> OpenBucket:
-        bucket = self._all[row.id]
+        bucket = self._all.get(row.id)
+        if bucket is None:  # it was made since
+            return super()._bucket(row)
         if isinstance(bucket, KuraError):
             raise bucket
         return bucket

@@ -97,10 +97,11 @@ def test_no_key_stands_in_clear_on_the_disk(tmp_path: Path) -> None:
     assert all(bytes.fromhex(key_id) not in everything and key_id.encode() not in everything for key_id in key_ids)
 
 
-def test_a_custodian_who_left_opens_no_older_copy(tmp_path: Path) -> None:
+def test_a_custodian_who_left_opens_neither_the_store_nor_an_older_copy(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     copy = (tmp_path / "vault" / "keys").read_bytes()
     store.replace_custodian(CustodianSecret.from_passphrase("four other words"), scrypt_log2_n=4)
+    assert code_of(lambda: stored(tmp_path).unseal(WORDS)) == "custodian-secret-wrong"
     (tmp_path / "vault" / "keys").write_bytes(copy)
     assert code_of(lambda: stored(tmp_path)) == "key-file-outdated"
 

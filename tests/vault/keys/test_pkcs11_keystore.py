@@ -124,7 +124,8 @@ def test_whatever_meets_a_device_that_is_gone_says_so_and_changed_nothing(
     assert code_of(lambda: act(store, key_id)) in {"hsm-away", "vault-sealed"}
     place.back()
     again = place.opened()
-    assert (again.disposal_key_ids(), again.tombstones()) == ({key_id}, {})
+    assert again.disposal_key_ids() == {key_id}
+    assert not again.tombstones()
     again.check()
 
 
@@ -275,7 +276,8 @@ def test_two_vaults_share_a_taking_token_and_see_nothing_of_each_other(inside: H
     theirs = Pkcs11KeyStore.create(parse_hsm_uri(uri), "f" * 16, tmp_path / "other", WORDS, scrypt_log2_n=4)
     ours = inside.opened()
     one, two = ours.create_signing_key(), theirs.create_signing_key()
-    assert (ours.signing_key_ids(), theirs.signing_key_ids()) == ({one}, {two})
+    assert ours.signing_key_ids() == {one}
+    assert theirs.signing_key_ids() == {two}
     with refused(NotFoundError, "signing-key-unknown"):
         ours.sign(two, b"head")
 

@@ -14,6 +14,7 @@ from ledger_vectors import refused
 
 from vault.bootstrap import open_vault, verify_vault
 from vault.errors import KuraError, NotFoundError, RefusedError, UnavailableError
+from vault.keys.custodian import CustodianSecret
 from vault.keys.pkcs11_keystore import Pkcs11KeyStore
 from vault.keys.pkcs11_uri import parse_hsm_uri
 from vault.records.backup import MANIFEST, back_up
@@ -74,7 +75,7 @@ def test_a_vault_takes_shows_and_verifies_and_opens_again_with_its_custodians_on
     again = open_vault(vault.folder)
     third = take(again, 3)
     with refused(RefusedError, "custodian-secret-wrong"):
-        again.unseal(vaults.CustodianSecret.from_passphrase("not this one"))
+        again.unseal(CustodianSecret.from_passphrase("not this one"))
     again.unseal(vaults.custodian())
     assert [shown(again, one) for one in (first, second, third)] == [sound(1), sound(2), sound(3)]
     verdict = verify_vault(vault.folder, vaults.custodian())  # beside its owner
