@@ -74,3 +74,12 @@ def tampering(folder: Path) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def whole(vault: Vault) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table."""
+    with vault.ground.engine.connect() as connection:
+        return {
+            table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
+            for table in Base.metadata.sorted_tables
+        }
