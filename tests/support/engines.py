@@ -147,6 +147,18 @@ def reload(setting: str, value: str) -> None:
     raise TimeoutError(setting, value)
 
 
+def copy_database(source: str, target: str) -> None:
+    """Make one database what another is, with its rights; dropped when the test's module ends."""
+    statements = (
+        f"DROP DATABASE IF EXISTS {target} WITH (FORCE)",
+        f"CREATE DATABASE {target} TEMPLATE {source} OWNER kura_owner",
+        f"REVOKE ALL ON DATABASE {target} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {target} TO kura_service",
+    )
+    sql("postgres", ";\n".join([*statements, ""]))
+    _databases.append(target)
+
+
 @contextmanager
 def own_postgresql() -> Iterator[None]:
     """Start a server for the tests that stop, kill or unsettle it; all functions here speak of it meanwhile."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import engines
-from sqlalchemy import Connection, create_engine, event, func, make_url, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select, text
 
 from vault.ledger.event import Event, EventKind, decode_entry
 from vault.records.vault import Vault
@@ -74,3 +74,17 @@ def tampering(folder: Path) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def whole(vault: Vault) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table."""
+    return whole_of(vault.ground.engine)
+
+
+def whole_of(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table of a database."""
+    with engine.connect() as connection:
+        return {
+            table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
+            for table in Base.metadata.sorted_tables
+        }

@@ -5,7 +5,16 @@ opens a vault's parts for reading only, to verify them.
 """
 
 from vault.bootstrap.opening import NewVault, create_vault, migrate_database, open_vault
-from vault.bootstrap.parts import now_utc
+from vault.bootstrap.parts import examine_database, now_utc
 from vault.bootstrap.verifying import opened_files, verify_vault
 
-__all__ = ["NewVault", "create_vault", "migrate_database", "now_utc", "open_vault", "opened_files", "verify_vault"]
+__all__ = [
+    "NewVault",
+    "create_vault",
+    "examine_database",
+    "migrate_database",
+    "now_utc",
+    "open_vault",
+    "opened_files",
+    "verify_vault",
+]

@@ -17,7 +17,7 @@ from vault.ledger.log import Log
 from vault.records.founding import adopted_policy
 from vault.records.ground import Contract
 from vault.settings import Settings
-from vault.storage.database import create_database, migrate, open_database
+from vault.storage.database import create_database, migrate, open_database, prepare_to_serve
 from vault.storage.filesystem import FilesystemStore
 from vault.storage.objects import ObjectStore
 from vault.storage.tables import ContractRow, LedgerRow
@@ -47,6 +47,24 @@ def open_rows(folder: Path, settings: Settings, *, read_only: bool = False) -> E
     """Open the database of a vault; errors as `open_database`. One for reading only has time for long statements."""
     place = settings.database.url or folder / DATABASE
     return open_database(place, read_only=read_only, patience_s=None if read_only else settings.database.patience_s)
+
+
+def examine_database(folder: Path, settings: Settings) -> str:
+    """Look at the server of a vault whose rows are in PostgreSQL; give its version.
+
+    Raises:
+        RefusedError: a guarantee is missing, or the role could alter a ledger.
+        IntegrityError: the schema is another.
+        UnavailableError: it is away.
+    """
+    engine = open_rows(folder, settings)
+    try:
+        prepare_to_serve(engine)
+        with engine.connect() as connection:
+            version: str = connection.exec_driver_sql("SHOW server_version").scalar_one()
+    finally:
+        engine.dispose()
+    return version
 
 
 def migrate_rows(folder: Path, settings: Settings, owner_url: str | None) -> None:

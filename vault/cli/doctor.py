@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from vault.bootstrap import examine_database
 from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
 from vault.cli.options import PassphraseFile, perform
 from vault.cli.owner.wire import decode_error
@@ -58,6 +59,7 @@ def doctor(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
         findings.append(Finding("settings", Level.FINE, "The settings are valid.", "設定は正しいものです。"))
         findings += _places(face.folder, settings)
         findings += _hsm(settings)
+        findings += _server(face.folder, settings)
         state = perform(face, "state", {}, passphrase_file=passphrase_file)
         findings += _state(state)
     except KuraError as error:
@@ -84,7 +86,8 @@ def _places(folder: Path, settings: Settings) -> Iterator[Finding]:
             "Kuraのフォルダーを他の利用者が見られます。chmod 700 を実行してください。",
         )
     places = {f"store {number}": folder / store for number, store in enumerate(settings.storage.stores, 1)}
-    for name, place in (places | {"database": folder, "epoch": settings.keys.epoch_dir}).items():
+    rows = {"database": folder} if settings.database.url is None else {}
+    for name, place in (places | rows | {"epoch": settings.keys.epoch_dir}).items():
         if not place.is_dir():
             yield Finding(
                 name,
@@ -118,6 +121,23 @@ def _hsm(settings: Settings) -> Iterator[Finding]:
             "Both tokens are there, and the HSM wraps keys as RFC 5649 does.",
             "HSMの両方のトークンがあり、鍵ラップはRFC 5649と一致しています。",
         )
+
+
+def _server(folder: Path, settings: Settings) -> Iterator[Finding]:
+    """Look at PostgreSQL by a connection of our own: an owner's may be older than what was changed."""
+    if settings.database.url is None:
+        return
+    try:
+        version = examine_database(folder, settings)
+    except KuraError as error:
+        yield _wrong("database", error)
+        return
+    yield Finding(
+        "database",
+        Level.FINE,
+        f"PostgreSQL {version} keeps what it acknowledged, and the vault's role cannot alter a ledger.",
+        f"PostgreSQL {version} は受領したものを保持し、Kura のロールは台帳を書き換えられません。",
+    )
 
 
 def _free_space(name: str, place: Path) -> Finding:

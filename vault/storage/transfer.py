@@ -4,10 +4,11 @@ A backup always holds an SQLite file, wherever the rows lived: it opens without 
 """
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, Table, insert, select
 
 from vault.errors import ConflictError, UnavailableError
 from vault.storage.database import create_database, migrate, open_database, require_current_schema, writing
@@ -65,11 +66,14 @@ def transfer(source: Connection, target: Connection) -> None:
     for table in Base.metadata.sorted_tables:
         if target.execute(select(table).limit(1)).first() is not None:
             raise ConflictError("database-not-empty")
-        add = insert(table)
-        for page in (
-            source.execute(select(table), execution_options={"yield_per": _ROWS_PER_PAGE}).mappings().partitions()
-        ):
-            target.execute(add, [dict(row) for row in page])
+        rows = source.execute(select(table), execution_options={"yield_per": _ROWS_PER_PAGE}).mappings()
+        for page in rows.partitions():
+            add_page(target, table, page)
+
+
+def add_page(target: Connection, table: Table, page: Sequence[RowMapping]) -> None:
+    """Add some rows of a table."""
+    target.execute(insert(table), [dict(row) for row in page])
 
 
 def _copy_file(engine: Engine, path: Path) -> None:

@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import engines
 import pytest
 from kura_command import Kura
 
 from vault.cli.doctor import file_system_of
+from vault.settings import read_settings
 
 MOUNTS = """\
 /dev/sda1 / ext4 rw 0 0
@@ -19,11 +21,41 @@ def levels(ran_json: dict[str, object]) -> dict[str, str]:
     return {check["check"]: check["level"] for check in checks}
 
 
+@pytest.mark.both_worlds
 def test_a_sound_vault(home: Path, kura: Kura) -> None:
     assert home.is_dir()
     examined = kura("doctor", "--json")
     assert (examined.code, examined.json["ok"]) == (0, True)
     assert kura("doctor", "--lang", "ja").out.count("\n") == len(examined.json["checks"])
+
+
+@pytest.mark.engines
+def test_a_database_that_will_not_do_is_named(home: Path, kura: Kura) -> None:
+    examined = kura("doctor", "--json")
+    assert (examined.code, levels(examined.json)["database"]) == (0, "fine")
+    url = read_settings(home / "vault").database.url
+    assert url is not None
+    name = url.split("?", 1)[0].rsplit("/", 1)[1]
+    for change, back, said in (
+        ("GRANT UPDATE ON events TO kura_service;", "REVOKE UPDATE ON events FROM kura_service;", "could alter"),
+        (
+            f"ALTER DATABASE {name} SET synchronous_commit = off;",
+            f"ALTER DATABASE {name} RESET synchronous_commit;",
+            "synchronous_commit",
+        ),
+        (
+            f"ALTER DATABASE {name} CONNECTION LIMIT 0;",
+            f"ALTER DATABASE {name} CONNECTION LIMIT -1;",
+            "does not answer",
+        ),
+    ):
+        engines.sql(name, change)
+        examined = kura("doctor", "--json")
+        engines.sql(name, back)
+        [found] = [check for check in examined.json["checks"] if check["check"] == "database"]
+        assert (examined.code, found["level"]) == (1, "wrong")
+        assert said in found["sentence"]
+    assert kura("doctor", "--json").code == 0
 
 
 def test_a_missing_store_is_wrong(home: Path, kura: Kura) -> None:

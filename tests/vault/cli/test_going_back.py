@@ -1,10 +1,10 @@
 """Yesterday's state put back: noticed, refused, recovered; and backups, which cannot bring back what was destroyed."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from kura_command import DEPOSIT, Kura, deposited
+from past import put_back, save
 from vaults import custodian
 
 from vault.bootstrap import open_vault
@@ -12,17 +12,11 @@ from vault.bootstrap import open_vault
 pytestmark = pytest.mark.both_worlds
 
 
-def put_back(home: Path, kept: Path) -> None:
-    for name in ("kura.db-wal", "kura.db-shm"):
-        (home / "vault" / name).unlink(missing_ok=True)
-    shutil.copy(kept, home / "vault/kura.db")
-
-
 def test_yesterdays_database_takes_nothing_until_it_is_recovered(home: Path, kura: Kura) -> None:
     deposited(kura)
-    shutil.copy(home / "vault/kura.db", home / "yesterday.db")
+    yesterday = save(home / "vault")
     lost = deposited(kura)["record"]
-    put_back(home, home / "yesterday.db")
+    put_back(home / "vault", yesterday)
 
     refused = kura("deposit", "form.pdf", *DEPOSIT)
     assert (refused.code, refused.error_code) == (1, "ledger-went-back")

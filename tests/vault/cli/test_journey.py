@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import engines
 import pytest
 from kura_command import Kura
 from vaults import pdf
@@ -24,10 +25,18 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def database() -> tuple[str, ...]:
+    """Where rows shall be in the world of engines."""
+    if not engines.is_engines():
+        return ()
+    owner_url = engines.new_database()
+    return ("--database", engines.service_url(owner_url), "--owner-url", owner_url)
+
+
 def test_a_day_from_init_to_verify(empty: Path, kura_process: Kura) -> None:
     kura = kura_process
     founders = ("--person", "1001:山田花子:scan_operator", "--person", "9001:佐藤:vault_admin")
-    made = kura("init", "vault", "--policy", "nishinomiya", *founders, "--auto-unseal", "--json")
+    made = kura("init", "vault", "--policy", "nishinomiya", *founders, "--auto-unseal", *database(), "--json")
     assert made.code == 0, made.err
     assert made.json["epoch_dir"] == str(empty / "vault.epoch")
     (empty / "log.vkey").write_text(made.json["log_vkeys"]["nishinomiya"] + "\n")

@@ -1,18 +1,16 @@
 """Every copy is read to its end, and what is wrong with one is said of its record."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import stored
 from full_vault import FullVault, make_full_vault
+from sqlalchemy import text
 from vaults import custodian
 
 from vault.bootstrap import verify_vault
-
-pytestmark = pytest.mark.both_worlds
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,9 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> FullVault:
 
 
 def copies(full: FullVault, media_type: str, store: str) -> list[Copy]:
-    with closing(sqlite3.connect(full.folder / "kura.db")) as database:
-        rows = database.execute("SELECT record_id, name FROM objects WHERE media_type = ?", [media_type]).fetchall()
+    query = text("SELECT record_id, name FROM objects WHERE media_type = :media_type")
+    with stored.tampering(full.folder) as database:
+        rows = database.execute(query, {"media_type": media_type}).all()
     return [Copy(record_id, full.folder / "objects" / store / name[:2] / name) for record_id, name in rows]
 
 
@@ -87,13 +86,14 @@ def test_copies_put_in_each_others_place_are_found_at_both_records(full: FullVau
     assert found(full) == []
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("version", [1 << 32, 1 << 62, -1])
 def test_a_version_that_no_object_has_is_named_by_its_record(full: FullVault, version: int) -> None:
     [copy] = copies(full, "video/mp4", "a")
-    with closing(sqlite3.connect(full.folder / "kura.db", isolation_level=None)) as database:
-        update = "UPDATE objects SET version = ? WHERE record_id = ?"
-        database.execute(update, [version, copy.record_id])
+    with stored.tampering(full.folder) as database:
+        update = text("UPDATE objects SET version = :version WHERE record_id = :id")
+        database.execute(update, {"version": version, "id": copy.record_id})
         assert f"records/{copy.record_id}" in " ".join(what for _, what in found(full))
         assert "records" not in {what for _, what in found(full)}
-        database.execute(update, [1, copy.record_id])
+        database.execute(update, {"version": 1, "id": copy.record_id})
     assert found(full) == []

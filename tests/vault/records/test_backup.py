@@ -1,19 +1,28 @@
 import json
 import shutil
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import engines
 import pytest
+import stored
+import vaults
+from sqlalchemy import Connection, RowMapping, Table
 from vaults import ADMIN, CONTRACT, OPERATOR, custodian, new_vault, pdf, request, source
 
 from vault.bootstrap import open_vault, verify_vault
+from vault.bootstrap.parts import open_rows
 from vault.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
 from vault.ledger.event import EventKind, decode_entry
 from vault.records.backup import MANIFEST, Made, back_up
 from vault.records.manifest import BackedUp, Manifest, objects_digest
-from vault.records.restore import restore
+from vault.records.restore import ServedDatabase, restore
 from vault.records.vault import Vault
+from vault.settings import read_settings
+from vault.storage import transfer
 from vault.storage.tables import EventRow
 
 pytestmark = pytest.mark.both_worlds
@@ -99,6 +108,84 @@ def test_a_backup_that_was_cut_is_no_backup_and_goes_on(vault: Vault, tmp_path: 
     assert made(vault, tmp_path).file_count > 2
     vault.close()
     assert verify_vault(restored(tmp_path), custodian()).is_sound
+
+
+def test_a_restore_has_its_rows_in_the_folder_wherever_they_were(vault: Vault, tmp_path: Path) -> None:
+    """A vault that lives in PostgreSQL is never reached by its restored double."""
+    take(vault, tmp_path)
+    before = stored.whole(vault)
+    made(vault, tmp_path)
+    folder = restored(tmp_path)
+    assert read_settings(folder).database.url is None
+    with closing(sqlite3.connect(folder / "kura.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("SELECT count(*) FROM events").fetchone()[0] > len(before["events"])
+
+
+@pytest.mark.engines
+def test_a_backup_of_either_database_is_restored_into_postgresql_and_is_the_same_to_the_last_value(
+    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a folder into PostgreSQL, and from one PostgreSQL into another."""
+    monkeypatch.setattr(engines, "is_engines", lambda: False)
+    (tmp_path / "embedded").mkdir()
+    embedded = vaults.new_vault(tmp_path / "embedded")
+    for moved in (embedded, vault):
+        take(moved, tmp_path, 3)
+        at = moved.folder.parent
+        made(moved, at)
+        moved.close()
+        owner_url = engines.new_database()
+        served = ServedDatabase(engines.service_url(owner_url), owner_url)
+        restore(at / "copy", at / "served", at / "vault.epoch", None, silent, served)
+        assert not (at / "served/kura.db").exists()
+        one, other = (open_rows(folder, read_settings(folder)) for folder in (at / "served", restored(at)))
+        assert stored.whole_of(one) == stored.whole_of(other)
+        for engine in (one, other):
+            engine.dispose()
+        second = open_vault(at / "served", custodian())
+        take(second, tmp_path)
+        second.close()
+        assert verify_vault(at / "served", custodian()).is_sound
+
+
+@pytest.mark.engines
+def test_a_database_that_holds_a_vault_is_not_restored_into(vault: Vault, tmp_path: Path) -> None:
+    made(vault, tmp_path)
+    before = stored.whole(vault)
+    url = read_settings(vault.folder).database.url
+    assert url is not None
+    served = ServedDatabase(url, engines.owner_url(url))
+    with pytest.raises(ConflictError, match="vault in this database"):
+        restore(tmp_path / "copy", tmp_path / "second", tmp_path / "vault.epoch", None, silent, served)
+    assert stored.whole(vault) == before
+    assert not any((tmp_path / "second").iterdir())
+
+
+@pytest.mark.engines
+def test_a_backup_is_of_one_moment_while_others_write(
+    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page of a table is followed by a deposit, which must not be in the copy by half."""
+    monkeypatch.setattr(transfer, "_ROWS_PER_PAGE", 3)
+    take(vault, tmp_path, 4)
+    copy_page = transfer.add_page
+    taken = 0
+
+    def add_page(target: Connection, table: Table, page: Sequence[RowMapping]) -> None:
+        nonlocal taken
+        copy_page(target, table, page)
+        if taken < 10:
+            take(vault, tmp_path)
+            taken += 1
+
+    monkeypatch.setattr(transfer, "add_page", add_page)
+    made(vault, tmp_path)
+    assert taken == 10
+    vault.close()
+    verdict = verify_vault(restored(tmp_path), custodian())
+    assert {finding.code for finding in verdict.findings} == {"ledger-went-back"}  # it went on since, and says so
+    assert verdict.counts["records"] == 4
 
 
 def test_another_vaults_backup_is_not_written_over(vault: Vault, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import vaults
 from ledger_vectors import refused
-from ledgers import put_back, save
+from past import put_back, save
 from sqlalchemy import select
 
 from vault.bootstrap import open_vault
@@ -57,15 +57,14 @@ class Past:
         vault = vaults.new_vault(tmp_path, clock=clock)
         self.kept = deposit(vault, tmp_path, 1)
         vault.close()
-        self.database = vault.folder / "kura.db"
-        yesterday = save(self.database, tmp_path / "yesterday")
+        yesterday = save(vault.folder)
         vault = open_vault(vault.folder, vaults.custodian(), clock)
         self.old_log: Log = vault.ground.log_of(vaults.CONTRACT)
         self.size_yesterday = self.old_log.size
         self.lost = deposit(vault, tmp_path, 2)
         vault.close()
         self.size_today = self.old_log.size
-        put_back(self.database, yesterday)
+        put_back(vault.folder, yesterday)
         self.folder, self.clock = vault.folder, clock
 
     def open(self, *, sealed: bool = False) -> Vault:
@@ -185,11 +184,11 @@ def test_a_recovered_ledger_that_goes_back_again_is_recovered_again(past: Past, 
     vault = past.open()
     vault.recover(vault.actor(vaults.ADMIN))
     vault.close()
-    saved = save(past.database, tmp_path / "recovered")
+    saved = save(past.folder)
     vault = past.open()
     deposit(vault, tmp_path, 5)
     vault.close()
-    put_back(past.database, saved)
+    put_back(past.folder, saved)
     vault = past.open()
     assert vault.problem is not None
     assert {log.id for log in vault.recover(vault.actor(vaults.ADMIN))} >= {"nishinomiya.3"}
@@ -246,8 +245,7 @@ def test_a_whole_other_database_is_beside_what_is_known(tmp_path: Path, clock: C
     """The same ledger, as long, with other entries: as from a second machine that was started from one backup."""
     vault = vaults.new_vault(tmp_path, clock=clock)
     vault.close()
-    database = vault.folder / "kura.db"
-    saved = save(database, tmp_path / "fork")
+    saved = save(vault.folder)
     outside = tmp_path / "outside"
     shutil.copytree(tmp_path / "vault.epoch", outside)
     published = tmp_path / "published"
@@ -255,8 +253,8 @@ def test_a_whole_other_database_is_beside_what_is_known(tmp_path: Path, clock: C
     vault = open_vault(vault.folder, vaults.custodian(), clock)
     deposit(vault, tmp_path, 1)
     vault.close()
-    fork = save(database, tmp_path / "beside")
-    put_back(database, saved)
+    fork = save(vault.folder)
+    put_back(vault.folder, saved)
     for guard in outside.glob("guard-*"):
         shutil.copy(guard, tmp_path / "vault.epoch" / guard.name)
     shutil.rmtree(vault.folder / "ledgers")
@@ -264,7 +262,7 @@ def test_a_whole_other_database_is_beside_what_is_known(tmp_path: Path, clock: C
     vault = open_vault(vault.folder, vaults.custodian(), clock)
     deposit(vault, tmp_path, 2)
     vault.close()
-    put_back(database, fork)
+    put_back(vault.folder, fork)
     vault = open_vault(vault.folder, vaults.custodian(), clock)
     assert vault.problem is not None
     assert vault.problem.code == "ledger-beside"
