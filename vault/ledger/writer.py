@@ -26,8 +26,9 @@ PATIENCE_S = 60.0
 
 _TRIES = 20  # of one batch: others' transactions may be in its way, but not for ever
 _PAUSE_S = 0.25  # between attempts to connect
-# Whoever stands still while it holds a head is put out by the server: the other processes wait for nobody longer.
-_STANDS_STILL = "SET idle_in_transaction_session_timeout = '20s'"
+# Whoever stands still while it holds a head is put out by the server after this part of the patience: the other
+# processes, who wait for that head, have the rest of it for themselves.
+_STANDS_STILL = 1 / 3
 
 WENT_BACK = frozenset({"ledger-went-back", "ledger-beside"})
 """Codes that say: the database does not continue what this process knew of a ledger."""
@@ -85,7 +86,9 @@ class Writer:
                 continue
             try:
                 if self._ledgers.is_shared:
-                    connection.connection.cursor().execute(_STANDS_STILL)
+                    connection.connection.cursor().execute(
+                        f"SET idle_in_transaction_session_timeout = {round(1000 * _STANDS_STILL * self._patience_s)}"
+                    )
                 self._connection = connection
             except Exception as error:
                 _discard(connection)
