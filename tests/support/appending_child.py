@@ -7,7 +7,6 @@ and tries again where it is told that the database is away.
 """
 
 import json
-import sys
 import threading
 import time
 from pathlib import Path
@@ -70,4 +69,4 @@ def _append(bench: LedgerBench, job: dict[str, Any], first: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

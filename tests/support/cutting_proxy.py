@@ -81,7 +81,8 @@ class CuttingProxy:
                         server.recv(1 << 16)  # it was committed
                     break
                 server.sendall(data)
-        _end(client), _end(server)
+        _end(client)
+        _end(server)
         if answers_stop.is_set():
             self.was_cut.set()
 

@@ -1,11 +1,12 @@
 """The one place that wires settings to adapters.
 
 `parts.py` makes and opens the adapters that the settings name; `opening.py` makes a vault and opens one; `verifying.py`
-opens a vault's parts for reading only, to verify them.
+opens a vault's parts for reading only, to verify them; `joining.py` makes the folder of a further owner.
 """
 
+from vault.bootstrap.joining import Joining, join_vault
 from vault.bootstrap.opening import NewVault, create_vault, open_vault
 from vault.bootstrap.parts import now_utc
 from vault.bootstrap.verifying import opened_files, verify_vault
 
-__all__ = ["NewVault", "create_vault", "now_utc", "open_vault", "opened_files", "verify_vault"]
+__all__ = ["Joining", "NewVault", "create_vault", "join_vault", "now_utc", "open_vault", "opened_files", "verify_vault"]

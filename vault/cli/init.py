@@ -54,7 +54,7 @@ def init(  # noqa: PLR0913 - one option each
     custodian = read_secret("\n".join(lines) if passphrase is None else passphrase)
     epoch = epoch_dir or target.with_name(f"{target.resolve().name}.epoch")
     new = NewVault(
-        read_policy(policy), people, custodian, epoch, passphrase if auto_unseal else None, origin, _listener(listen)
+        read_policy(policy), people, custodian, epoch, passphrase if auto_unseal else None, origin, listener_of(listen)
     )
     vault = create_vault(target, new)
     try:
@@ -94,7 +94,7 @@ def read_policy(name: str) -> str:
     raise RefusedError("policy-unknown", names=", ".join(names))
 
 
-def _listener(address: str | None) -> ListenerSettings:
+def listener_of(address: str | None) -> ListenerSettings:
     """Read where stations are to connect: the name by which they know this machine, and a port; on all its cards.
 
     Raises:

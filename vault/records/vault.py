@@ -1,5 +1,7 @@
 """One opened vault: its verbs on common ground, and its life from opening to closing."""
 
+import hashlib
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from retention.periods import trigger_date
-from vault.errors import IntegrityError, KuraError, SealedError, UnavailableError
+from vault.errors import ConflictError, IntegrityError, KuraError, SealedError, UnavailableError
 from vault.keys.custodian import CustodianSecret
 from vault.ledger.checkpoint import Checkpoint, open_checkpoint
 from vault.ledger.event import EventKind
@@ -46,11 +48,12 @@ class Vault:
         self.readings = Readings(ground, self.buckets)
         self.searches = Searches(ground, self.buckets)
         self.enrolment = Enrolment(ground)
-        self.leases = Leases(ground.sequencer)
+        self.leases = Leases(ground.sequencer, _holder(folder))
         self._guard = guard
         self._origin = origin
         self._suspects: dict[str, Suspect] = {}
         self._closers: list[Callable[[], object]] = []
+        self._disown: Callable[[], None] = lambda: None
         self._publishing = threading.Lock()
 
     @property
@@ -70,6 +73,16 @@ class Vault:
         self._compare_all()
         if not self._suspects:
             self.publish()
+
+    def own_keys(self) -> None:
+        """Be the one owner of a key store that lies in this folder, whoever else reaches the database.
+
+        Raises:
+            ConflictError: `keys-owned`: another folder's process has the database with a key store of its own.
+        """
+        if self.ground.sequencer.is_shared:
+            halt = self.ground.sequencer.halt
+            self._disown = self.leases.owned("keys", lambda: halt(ConflictError("keys-owned")))
 
     def unseal(self, custodian: CustodianSecret, actor: Actor = VAULT) -> None:
         """Open the vault; make buckets ahead and the index tokens of what was taken while it was sealed.
@@ -199,6 +212,7 @@ class Vault:
         closers, self._closers = self._closers, []
         if not closers:
             return
+        self._disown()
         self.ground.sequencer.stop()
         try:
             if self.problem is None:
@@ -267,3 +281,9 @@ class Vault:
     def _has_recovered(self) -> bool:
         """Whether a ledger was ever recovered: then a key without a row may belong to a lost one."""
         return any(not log.is_open for log in self.ground.sequencer.logs())
+
+
+def _holder(folder: Path) -> str:
+    """Name this folder among all that reach the database; a copy of it has another name."""
+    place = folder.resolve()
+    return hashlib.sha256(f"{socket.gethostname()}\n{place}\n{place.stat().st_ino}".encode()).hexdigest()

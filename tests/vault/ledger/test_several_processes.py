@@ -11,6 +11,8 @@ from ledgers import LEDGER, LedgerBench
 from own_postgresql import OwnPostgreSQL
 from sequencing import numbers
 
+from vault.ledger.transaction import Transaction
+
 pytestmark = pytest.mark.engines
 SECOND = "second"
 BOTH = (LEDGER, SECOND)
@@ -51,7 +53,12 @@ def test_two_processes_append_to_the_same_ledgers_and_everything_holds(bench: Le
 def test_processes_on_ledgers_of_their_own_do_not_wait_for_each_other(bench: LedgerBench, tmp_path: Path) -> None:
     """One ledger's head is held by a change that does not end; the other's goes on."""
     is_held, may_end = threading.Event(), threading.Event()
-    held = bench.sequencer.submit(lambda _: (is_held.set(), may_end.wait()), SECOND)
+
+    def hold(_: Transaction) -> None:
+        is_held.set()
+        may_end.wait()
+
+    held = bench.sequencer.submit(hold, SECOND)
     is_held.wait()
     one = appender(bench, tmp_path / "one", 0, 20, ledgers=(LEDGER,))
     run_together(one)
