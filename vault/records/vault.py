@@ -18,7 +18,6 @@ from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.publish import publish
 from vault.ledger.rollback import known_despite_torn_slot, newest_known, require_not_behind
-from vault.ledger.writer import WENT_BACK
 from vault.people.actor import VAULT, Actor
 from vault.people.authority import Act, require
 from vault.people.persons import NewPerson, actor_of
@@ -143,9 +142,8 @@ class Vault:
         """Close every ledger that went back, and go on under new origins; give the new ledgers."""
         self._require_open()
         problem = self.problem
-        if problem is not None and problem.code in WENT_BACK and not self._suspects:
-            self.ground.sequencer.read_again()  # it was found between two commits: memory is ahead of the rows
-            self._compare_all()
+        if problem is not None and self.ground.sequencer.is_shared:
+            self._compare_again()
         self.ground.sequencer.resume()
         recovered = []
         try:
@@ -231,6 +229,16 @@ class Vault:
         for log in self.ground.sequencer.logs():
             if log.is_open:
                 self._compare(log)
+
+    def _compare_again(self) -> None:
+        """Compare the rows as they are now: what was found between two commits left memory ahead of them."""
+        before, self._suspects = self._suspects, {}
+        self.ground.sequencer.read_again()
+        self._compare_all()
+        for ledger_id, suspect in before.items():  # what a station brought is known of it, too
+            found = self._suspects.get(ledger_id)
+            known = [*suspect.known, *(found.known if found is not None else ())]
+            self._suspects[ledger_id] = Suspect(self.ground.sequencer.log(ledger_id), known, suspect.problem)
 
     def _compare(self, log: Log) -> None:
         known: list[Checkpoint] = []

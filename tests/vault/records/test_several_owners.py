@@ -16,7 +16,7 @@ from station_keys import signing_request
 
 from vault.bootstrap import now_utc, open_vault, verify_vault
 from vault.errors import ConflictError, IntegrityError, KuraError
-from vault.ledger.checkpoint import open_checkpoint
+from vault.ledger.checkpoint import Checkpoint, open_checkpoint
 from vault.people.persons import NewPerson
 from vault.people.stations import Station
 from vault.records.deposited import Deposited
@@ -107,7 +107,10 @@ def test_a_checkpoint_that_the_other_signed_is_no_rollback(one: Vault, two: Vaul
     assert two.ground.log_of(vaults.CONTRACT).size == log.size
 
 
-def test_a_database_that_went_back_halts_both_and_one_recovers(one: Vault, two: Vault, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_told_by_a_station", [False, True])
+def test_a_database_that_went_back_halts_both_and_one_recovers(
+    one: Vault, two: Vault, tmp_path: Path, *, is_told_by_a_station: bool
+) -> None:
     log = one.ground.log_of(vaults.CONTRACT)
     before = (log.size, log.head.encode())
     deposit(one, tmp_path)
@@ -116,9 +119,15 @@ def test_a_database_that_went_back_halts_both_and_one_recovers(one: Vault, two: 
         size, compact_range = before
         row = update(LedgerRow).where(LedgerRow.id == log.id)
         connection.execute(row.values(size=size, compact_range=compact_range))
-    for vault in (one, two):
+    if is_told_by_a_station:
+        newer = log.checkpoint()
+        later = Checkpoint(newer.origin, newer.size + 1, newer.root)  # of an entry that both have forgotten
         with refused(IntegrityError, "ledger-went-back"):
-            vault.publish()
+            one.confront(vaults.CONTRACT, log.signed(later))
+    for vault in (one, two):
+        if vault.problem is None:
+            with refused(IntegrityError, "ledger-went-back"):
+                vault.publish()
         with refused(IntegrityError, "ledger-went-back"):
             deposit(vault, tmp_path, 2)
     [recovered] = one.recover(one.actor(vaults.ADMIN))
