@@ -84,9 +84,18 @@ class LedgerBench:
         self.sequencer.start()
         return self
 
+    def begin_guards(self) -> None:
+        """Guard every ledger that is not guarded here yet, as an owner does that joins others."""
+        self.guards.mkdir(exist_ok=True)
+        guard = Guard(self.guards)
+        for ledger_id in self.signing_keys:
+            if not guard.has(ledger_id):
+                guard.create(ledger_id)
+        guard.close()
+
     def open_or_create(self) -> Engine:
         if self.url is not None:
-            return open_database(self.url)
+            return create_database(self.url)  # changes nothing where it was made before
         if engines.is_engines():
             self.url = engines.new_database()
             return create_database(self.url)

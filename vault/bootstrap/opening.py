@@ -196,6 +196,12 @@ def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
         for closer in closers:
             closer()
         raise
+    if settings.keys.hsm is None:
+        try:
+            vault.own_keys()
+        except BaseException:
+            vault.close()
+            raise
     return vault
 
 

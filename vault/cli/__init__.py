@@ -5,7 +5,21 @@ import sys
 import typer
 from typer.main import get_command
 
-from vault.cli import care, contracts, demo, deposit, doctor, init, keeping, receipt, service, show, stations, verify
+from vault.cli import (
+    care,
+    contracts,
+    demo,
+    deposit,
+    doctor,
+    init,
+    join,
+    keeping,
+    receipt,
+    service,
+    show,
+    stations,
+    verify,
+)
 from vault.cli.face import FINE, Face, language_of, unexpected
 from vault.errors import RefusedError
 
@@ -18,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for room in (demo, init, contracts, stations, service, deposit, show, verify, receipt, doctor, care, keeping):
+for room in (demo, init, join, contracts, stations, service, deposit, show, verify, receipt, doctor, care, keeping):
     room.register(app)
 
 

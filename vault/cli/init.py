@@ -63,7 +63,7 @@ def init(  # noqa: PLR0913 - one option each
         epoch,
         passphrase if auto_unseal else None,
         origin,
-        _listener(listen),
+        listener_of(listen),
         database_of(database),
         owner_url,
         hsm=hsm,
@@ -106,7 +106,7 @@ def read_policy(name: str) -> str:
     raise RefusedError("policy-unknown", names=", ".join(names))
 
 
-def _listener(address: str | None) -> ListenerSettings:
+def listener_of(address: str | None) -> ListenerSettings:
     """Read where stations are to connect: the name by which they know this machine, and a port; on all its cards.
 
     Raises:

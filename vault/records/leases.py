@@ -6,15 +6,14 @@ holder that stood still for longer than its lease may do the job beside its succ
 A database in a file has one owner, who needs no lease.
 """
 
-import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from vault.errors import KuraError
+from vault.errors import ConflictError, KuraError
 from vault.ledger.sequencer import Sequencer
 from vault.ledger.transaction import Transaction
 from vault.storage.tables import LeaseRow
@@ -24,12 +23,17 @@ _RENEWALS = 3  # in the time of a lease
 
 
 class Leases:
-    """Takes leases for one process. Safe to use from several threads, each for jobs of its own."""
+    """Takes leases for the owner of one folder. Safe to use from several threads, each for jobs of its own."""
 
-    def __init__(self, sequencer: Sequencer, lease_s: float = LEASE_S) -> None:
-        """Hold nothing yet."""
-        self._sequencer, self._lease = sequencer, timedelta(seconds=lease_s)
-        self._holder = secrets.token_hex(16)
+    def __init__(self, sequencer: Sequencer, holder: str, lease_s: float = LEASE_S) -> None:
+        """Hold nothing yet.
+
+        Args:
+            sequencer: of the database.
+            holder: names the folder, not the process: who is started again after a kill has its leases still.
+            lease_s: how long a lease lasts that is not renewed.
+        """
+        self._sequencer, self._holder, self._lease = sequencer, holder, timedelta(seconds=lease_s)
 
     @contextmanager
     def held(self, job: str) -> Iterator[bool]:
@@ -44,21 +48,49 @@ class Leases:
         if not self._take(job):
             yield False
             return
-        ended = threading.Event()
-        renewing = threading.Thread(target=self._renew, args=(job, ended), name="lease", daemon=True)
-        renewing.start()
+        release = self._keep(job, lambda: None)
         try:
             yield True
         finally:
+            release()
+
+    def owned(self, what: str, lost: Callable[[], object]) -> Callable[[], None]:
+        """Hold for as long as this process runs what only one may have; give what releases it.
+
+        Args:
+            what: the lease.
+            lost: called where another took it after all: the database was away for longer than it lasts.
+
+        Raises:
+            ConflictError: `keys-owned`: another has it.
+        """
+        try:
+            is_mine = self._take(what)
+        except KuraError:  # a halted vault takes no lease: it is tried again while it runs
+            is_mine = True
+        if not is_mine:
+            raise ConflictError("keys-owned")
+        return self._keep(what, lost)
+
+    def _keep(self, job: str, lost: Callable[[], object]) -> Callable[[], None]:
+        ended = threading.Event()
+        renewing = threading.Thread(target=self._renew, args=(job, ended, lost), name="lease", daemon=True)
+        renewing.start()
+
+        def release() -> None:
             ended.set()
             renewing.join()
             with suppress(KuraError):  # what is not released ends by itself
                 self._release(job)
 
-    def _renew(self, job: str, ended: threading.Event) -> None:
+        return release
+
+    def _renew(self, job: str, ended: threading.Event, lost: Callable[[], object]) -> None:
         while not ended.wait(self._lease.total_seconds() / _RENEWALS):
             with suppress(KuraError):  # the database is away: the next renewal may be in time
-                self._take(job)
+                if not self._take(job):
+                    lost()
+                    return
 
     def _take(self, job: str) -> bool:
         def change(transaction: Transaction) -> bool:

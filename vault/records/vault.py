@@ -1,5 +1,7 @@
 """One opened vault: its verbs on common ground, and its life from opening to closing."""
 
+import hashlib
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,15 +10,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from retention.periods import trigger_date
-from vault.errors import IntegrityError, KuraError, SealedError, UnavailableError
+from vault.errors import ConflictError, IntegrityError, KuraError, SealedError, UnavailableError
 from vault.keys.custodian import CustodianSecret
-from vault.ledger.checkpoint import Checkpoint, open_checkpoint
+from vault.ledger.checkpoint import open_checkpoint
 from vault.ledger.event import EventKind
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.publish import publish
-from vault.ledger.rollback import known_despite_torn_slot, newest_known, require_not_behind
-from vault.ledger.writer import WENT_BACK
 from vault.people.actor import VAULT, Actor
 from vault.people.authority import Act, require
 from vault.people.persons import NewPerson, actor_of
@@ -24,11 +24,12 @@ from vault.records.buckets import Buckets, wanted_ahead
 from vault.records.deposit import Deposits
 from vault.records.enrolment import Enrolment
 from vault.records.founding import grant_role, open_contract, open_operator_ledger
+from vault.records.going_back import Comparisons
 from vault.records.ground import Contract, Ground, append_operator_event
 from vault.records.indexing import index_pending
 from vault.records.leases import Leases
 from vault.records.reading import Readings
-from vault.records.recovery import Suspect, recover_ledger
+from vault.records.recovery import recover_ledger
 from vault.records.search import Searches
 from vault.service_log import service_log
 from vault.storage.tables import BucketRow
@@ -46,11 +47,12 @@ class Vault:
         self.readings = Readings(ground, self.buckets)
         self.searches = Searches(ground, self.buckets)
         self.enrolment = Enrolment(ground)
-        self.leases = Leases(ground.sequencer)
+        self.leases = Leases(ground.sequencer, _holder(folder))
         self._guard = guard
         self._origin = origin
-        self._suspects: dict[str, Suspect] = {}
+        self._comparisons = Comparisons(ground, guard, folder / "ledgers")
         self._closers: list[Callable[[], object]] = []
+        self._disown: Callable[[], None] = lambda: None
         self._publishing = threading.Lock()
 
     @property
@@ -67,9 +69,19 @@ class Vault:
         """Compare the ledgers with what is known outside; then take changes, unless one went back."""
         self._closers = closers
         self.ground.sequencer.start()
-        self._compare_all()
-        if not self._suspects:
+        self._comparisons.compare_all()
+        if not self._comparisons.suspects:
             self.publish()
+
+    def own_keys(self) -> None:
+        """Be the one owner of a key store that lies in this folder, whoever else reaches the database.
+
+        Raises:
+            ConflictError: `keys-owned`: another folder's process has the database with a key store of its own.
+        """
+        if self.ground.sequencer.is_shared:
+            halt = self.ground.sequencer.halt
+            self._disown = self.leases.owned("keys", lambda: halt(ConflictError("keys-owned")))
 
     def unseal(self, custodian: CustodianSecret, actor: Actor = VAULT) -> None:
         """Open the vault; make buckets ahead and the index tokens of what was taken while it was sealed.
@@ -80,7 +92,7 @@ class Vault:
         """
         was_sealed = self.is_sealed
         self.ground.keys.unseal(custodian)
-        if self._suspects:
+        if self._comparisons.suspects:
             return
         self._compare_keys()
         if was_sealed:
@@ -130,15 +142,14 @@ class Vault:
         """Close every ledger that went back, and go on under new origins; give the new ledgers."""
         self._require_open()
         problem = self.problem
-        if problem is not None and problem.code in WENT_BACK and not self._suspects:
-            self.ground.sequencer.read_again()  # it was found between two commits: memory is ahead of the rows
-            self._compare_all()
+        if problem is not None and self.ground.sequencer.is_shared:
+            self._comparisons.compare_again()
         self.ground.sequencer.resume()
         recovered = []
         try:
-            for suspect in list(self._suspects.values()):
+            for suspect in list(self._comparisons.suspects.values()):
                 recovered.append(recover_ledger(self.ground, self._guard, actor, suspect))
-                del self._suspects[suspect.log.id]
+                del self._comparisons.suspects[suspect.log.id]
         except BaseException:
             if problem is not None:
                 self.ground.sequencer.halt(problem)
@@ -155,16 +166,7 @@ class Vault:
         Raises:
             IntegrityError: the checkpoint is not of this ledger; or the ledger does not continue it.
         """
-        log = self.ground.log_of(contract_id)
-        known = open_checkpoint(note.encode(), log.key)
-        try:
-            if known.size > log.size:
-                self.ground.follow()  # another process may have signed it
-            require_not_behind(log, [known])
-        except IntegrityError as error:
-            self._suspects[log.id] = Suspect(log, [known], error.code)
-            self.ground.sequencer.halt(error)
-            raise
+        self._comparisons.confront(self.ground.log_of(contract_id), note)
 
     def publish(self, then: Callable[[], object] = lambda: None) -> None:
         """Bring the published tiles and checkpoints up to the durable heads; one thread at a time does it.
@@ -199,6 +201,7 @@ class Vault:
         closers, self._closers = self._closers, []
         if not closers:
             return
+        self._disown()
         self.ground.sequencer.stop()
         try:
             if self.problem is None:
@@ -212,42 +215,6 @@ class Vault:
     def _require_open(self) -> None:
         if self.is_sealed:
             raise SealedError("vault-sealed")
-
-    def _compare_all(self) -> None:
-        for log in self.ground.sequencer.logs():
-            if log.is_open:
-                self._compare(log)
-
-    def _compare(self, log: Log) -> None:
-        known: list[Checkpoint] = []
-        try:
-            self._begin_to_guard(log)
-            known, is_torn = self._known(log)
-            require_not_behind(log, known)
-            if is_torn:
-                self._guard.mend(log.id, log.key, log.signed(log.checkpoint()))
-        except IntegrityError as error:
-            self._suspects[log.id] = Suspect(log, known, error.code)
-            self.ground.sequencer.halt(error)
-
-    def _begin_to_guard(self, log: Log) -> None:
-        """Guard a ledger that another process opened while this one was away: here nothing was ever known of it.
-
-        Where anything of it was published here before, its guard was lost instead.
-        """
-        is_new_here = self.ground.sequencer.is_shared and not self.published_folder(log.id).exists()
-        if is_new_here and not self._guard.has(log.id):
-            self._guard.create(log.id)
-
-    def _known(self, log: Log) -> tuple[list[Checkpoint], bool]:
-        """What is known of a ledger outside the database, and whether a power cut tore one slot of its guard."""
-        published = self.published_folder(log.id) / "checkpoint"
-        try:
-            return newest_known(log, self._guard, published), False
-        except IntegrityError as error:
-            if error.code != "guard-damaged":
-                raise
-            return known_despite_torn_slot(log, self._guard, published), True
 
     def _compare_keys(self) -> None:
         """A bucket without its disposal key is an integrity alarm; a key without a bucket was never used, and goes."""
@@ -267,3 +234,9 @@ class Vault:
     def _has_recovered(self) -> bool:
         """Whether a ledger was ever recovered: then a key without a row may belong to a lost one."""
         return any(not log.is_open for log in self.ground.sequencer.logs())
+
+
+def _holder(folder: Path) -> str:
+    """Name this folder among all that reach the database; a copy of it has another name."""
+    place = folder.resolve()
+    return hashlib.sha256(f"{socket.gethostname()}\n{place}\n{place.stat().st_ino}".encode()).hexdigest()

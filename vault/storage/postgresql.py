@@ -21,6 +21,7 @@ from vault.storage.guarantees import require_guarantees
 T = TypeVar("T")
 _POOL_SIZE = 16
 _CONNECT_TIMEOUT_S = 5
+_STANDS_STILL = 0.5  # of the patience, in a transaction
 _SERVERS_SHARE = 0.8  # of the patience: then the server gives a statement up, and the connection lives on
 # Whoever is gone without a word – a machine that lost its power – is noticed within half a minute, on both sides:
 # on the server's it may hold the head of a ledger.
@@ -107,5 +108,7 @@ def _tune(connection: _Connection, patience_s: float | None) -> None:
     wanted = {f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()}
     if patience_s is not None:
         limit = str(int(patience_s * _SERVERS_SHARE * 1000))
-        wanted |= {"statement_timeout": limit, "idle_in_transaction_session_timeout": limit}
+        # Whoever stands still while it holds a head is put out before those who wait for that head give up.
+        stands_still = str(int(patience_s * _STANDS_STILL * 1000))
+        wanted |= {"statement_timeout": limit, "idle_in_transaction_session_timeout": stands_still}
     connection.execute(_SET, [list(wanted), list(wanted.values())])

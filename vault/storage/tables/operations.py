@@ -26,5 +26,5 @@ class LeaseRow(Base):
     __tablename__ = "leases"
 
     job: Mapped[str] = mapped_column(String(64), primary_key=True)
-    holder: Mapped[str] = mapped_column(String(64))  # random, one for each run of a process
+    holder: Mapped[str] = mapped_column(String(64))  # names the folder of its owner
     until: Mapped[datetime] = mapped_column(Instant)
