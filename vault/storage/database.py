@@ -19,8 +19,8 @@ from vault.storage.sqlite import sqlite_engine
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def open_database(place: Path | str, *, read_only: bool = False) -> Engine:
-    """Open a database: an SQLite file by its path, one of PostgreSQL by its URL.
+def open_database(place: Path | str, *, read_only: bool = False, is_recorded: bool = False) -> Engine:
+    """Open a database: an SQLite file by its path (recorded for a second disk, or not), PostgreSQL by its URL.
 
     Raises:
         UnavailableError: the file is not there (`create_database` makes it).
@@ -29,7 +29,7 @@ def open_database(place: Path | str, *, read_only: bool = False) -> Engine:
         return postgresql_engine(place, read_only=read_only)
     if not place.is_file():
         raise UnavailableError("database-missing", path=place.name)
-    return sqlite_engine(place, read_only=read_only)
+    return sqlite_engine(place, read_only=read_only, is_recorded=is_recorded)
 
 
 def create_database(place: Path | str) -> Engine:
