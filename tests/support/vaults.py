@@ -20,7 +20,7 @@ from vault.people.persons import NewPerson
 from vault.records.request import DepositRequest
 from vault.records.source import FileSource
 from vault.records.vault import Vault
-from vault.settings import DatabaseSettings
+from vault.settings import DatabaseSettings, SecondDiskSettings
 
 CONTRACT = "nishinomiya"
 PASSPHRASE = "trial passphrase"
@@ -43,8 +43,13 @@ def custodian() -> CustodianSecret:
     return CustodianSecret.from_passphrase(PASSPHRASE)
 
 
-def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datetime] | None = None) -> Vault:
-    """Make a vault in `tmp_path`/vault, its epoch in `tmp_path`/vault.epoch; it does not unseal itself."""
+def new_vault(
+    tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datetime] | None = None, two_disks: bool = False
+) -> Vault:
+    """Make a vault in `tmp_path`/vault, its epoch in `tmp_path`/vault.epoch; it does not unseal itself.
+
+    With two disks, the second is `tmp_path`/second, its epoch `tmp_path`/second.epoch.
+    """
     people = [NewPerson.parse(text) for text in PEOPLE]
     new = NewVault(
         policy_text(),
@@ -53,12 +58,18 @@ def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datet
         tmp_path / "vault.epoch",
         origin="kura.test/vault",
         scrypt_log2_n=4,
+        second=second_disk(tmp_path) if two_disks else SecondDiskSettings(),
         **(on_engines() if engines.is_engines() else {}),
     )
     vault = create_vault(tmp_path / "vault", new, clock or now_utc)
     if sealed:
         vault.seal()
     return vault
+
+
+def second_disk(tmp_path: Path) -> SecondDiskSettings:
+    """The second disk's places below a folder."""
+    return SecondDiskSettings(folder=tmp_path / "second", epoch_dir=tmp_path / "second.epoch")
 
 
 def on_engines() -> dict[str, Any]:

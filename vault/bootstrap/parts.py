@@ -11,6 +11,8 @@ from vault.errors import SealedError
 from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
 from vault.keys.file_keystore import FileKeyStore
 from vault.keys.keystore import KeyStore
+from vault.ledger.guard import Guard
+from vault.ledger.guard_on_both import GuardOnBoth
 from vault.ledger.log import Log
 from vault.records.founding import adopted_policy
 from vault.records.ground import Contract
@@ -18,6 +20,7 @@ from vault.settings import Settings
 from vault.storage.database import create_database, open_database
 from vault.storage.filesystem import FilesystemStore
 from vault.storage.objects import ObjectStore
+from vault.storage.second.disk import SecondDisk
 from vault.storage.tables import ContractRow, LedgerRow
 
 DATABASE, KEY_FILE, CUSTODIAN_FILE = "kura.db", "keys/store", "keys/custodian"
@@ -35,19 +38,40 @@ def make_database(folder: Path, settings: Settings) -> None:
 
 def open_rows(folder: Path, settings: Settings, *, read_only: bool = False) -> Engine:
     """Open the database of a vault; errors as `open_database`."""
-    return open_database(_database(folder, settings), read_only=read_only)
+    return open_database(
+        _database(folder, settings),
+        read_only=read_only,
+        is_recorded=settings.second.places is not None and not read_only,
+    )
 
 
 def make_keys(
     folder: Path, settings: Settings, custodian: CustodianSecret, *, scrypt_log2_n: int = SCRYPT_LOG2_N
 ) -> None:
     """Make the key store of a new vault."""
-    FileKeyStore.create(folder / KEY_FILE, settings.keys.epoch_dir, custodian, scrypt_log2_n=scrypt_log2_n)
+    second = _second_keys(settings)
+    epoch_dir = settings.keys.epoch_dir
+    FileKeyStore.create(folder / KEY_FILE, epoch_dir, custodian, second=second, scrypt_log2_n=scrypt_log2_n)
 
 
 def open_keys(folder: Path, settings: Settings, *, read_only: bool = False) -> KeyStore:
     """Open the key store of a vault, sealed."""
-    return FileKeyStore(folder / KEY_FILE, settings.keys.epoch_dir, read_only=read_only)
+    second = _second_keys(settings)
+    return FileKeyStore(folder / KEY_FILE, settings.keys.epoch_dir, second=second, read_only=read_only)
+
+
+def open_second(folder: Path, settings: Settings) -> SecondDisk | None:
+    """Name the second disk where there is one; nothing is read yet."""
+    if settings.second.places is None:
+        return None
+    return SecondDisk(settings.second.places[0], settings.vault.id, folder / DATABASE)
+
+
+def open_guard(settings: Settings, second: SecondDisk | None) -> Guard:
+    """Open the rollback guard: on both disks where there are two."""
+    if second is None or settings.second.places is None:
+        return Guard(settings.keys.epoch_dir)
+    return GuardOnBoth(settings.keys.epoch_dir, settings.second.places[1], second)
 
 
 def make_stores(folder: Path, settings: Settings) -> None:
@@ -92,6 +116,13 @@ def _signer(keys: KeyStore | None, key_id: str) -> Callable[[bytes], bytes]:
         return keys.sign(key_id, message)
 
     return sign
+
+
+def _second_keys(settings: Settings) -> tuple[Path, Path] | None:
+    if settings.second.places is None:
+        return None
+    folder, epoch_dir = settings.second.places
+    return folder / KEY_FILE, epoch_dir
 
 
 def _database(folder: Path, settings: Settings) -> Path | str:

@@ -1,7 +1,7 @@
 """The embedded key store: one sealed file beside two epoch slots, on one disk or two; no bytes or writes here.
 
-Bytes: `key_file.py`, `epoch.py`. Order of writes and recovery: `key_disk.py`, `key_replicas.py`. This module holds the keys in memory,
-lets one thread at a time change them, and decides what may be done while the store is sealed.
+Bytes: `key_file.py`, `epoch.py`. Order of writes and recovery: `key_disk.py`, `key_replicas.py`. This module holds the
+keys in memory, lets one thread at a time change them, and decides what may be done while the store is sealed.
 
 Promise: after `destroy` no copy made earlier opens anything, as the epoch secret that it needs exists nowhere. Not
 promised: what a flash chip, a copy-on-write file system or a snapshot keeps of an overwritten slot.

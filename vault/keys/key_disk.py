@@ -5,7 +5,8 @@ Invariants:
 2. Some slot always holds the epoch that the key file names.
 3. When no run is under way, the other slot is dead. Until then nothing counts as destroyed.
 
-`key_replicas.py` calls the steps in their order. After a crash the key file decides (`finish_cut_run`): its own epoch stays, the other slot is overwritten with zeros.
+`key_replicas.py` takes the steps in their order. After a crash the key file decides (`finish_cut_run`): its own epoch
+stays, the other slot is overwritten with zeros.
 """
 
 from collections.abc import Iterator

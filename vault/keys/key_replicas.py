@@ -75,8 +75,8 @@ class KeyReplicas:
 
     def finish_cut_run(self) -> bool:
         """While `reading`: bring every replica's cut run to its end, each for itself, and say whether there was one."""
-        # A list: each of them is to be finished, also after the first that was cut.
-        return any([self._disks[position].finish_cut_run(stored) for position, stored in self._found.items()])
+        cut = [self._disks[position].finish_cut_run(stored) for position, stored in self._found.items()]
+        return any(cut)
 
     def bring_up(self, newest: StoredKeys, opening: OpeningPart, custodian: bytearray) -> None:
         """While `reading`: make every replica that is there what the newest is; one that fails stays behind.

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from retention.periods import trigger_date
-from vault.errors import KuraError
+from vault.errors import KuraError, UnavailableError
 from vault.records.buckets import wanted_ahead
 from vault.records.ground import Contract, Ground
 from vault.records.orphans import find_orphans
@@ -58,7 +58,7 @@ def health_of(ground: Ground) -> Health:
     """Look at a vault; works while it is sealed or halted, and changes nothing."""
     return Health(
         ground.keys.is_sealed,
-        ground.sequencer.halted,
+        _halted(ground),
         tuple(_contract(ground, contract) for _, contract in sorted(ground.contracts.items())),
         tuple(
             LedgerHealth(log.id, log.contract_id, log.is_open, log.size, log.key.encode())
@@ -66,6 +66,12 @@ def health_of(ground: Ground) -> Health:
         ),
         len(find_orphans(ground)),
     )
+
+
+def _halted(ground: Ground) -> KuraError | None:
+    if ground.second is not None and ground.second.is_first_away:
+        return UnavailableError("first-disk-away")
+    return ground.sequencer.halted
 
 
 def _contract(ground: Ground, contract: Contract) -> ContractHealth:

@@ -9,7 +9,7 @@ opened: it takes nothing before `kura recover`.
 import json
 import shutil
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def restore(backup: Path, folder: Path, epoch_dir: Path, key_file: Path | None, 
         sync_folders(folder)
         write_file(folder / SETTINGS, settings.encode())
     except BaseException:
-        _clear(folder)
+        clear(folder)
         raise
     return manifest
 
@@ -99,6 +99,12 @@ def _settings(path: Path, manifest: Manifest, epoch_dir: Path) -> str:
     values["keys"]["epoch_dir"] = str(epoch_dir.resolve())
     stores = values.get("storage", {}).get("stores", _STORES)
     values["storage"] = {"stores": list(_STORES[: len(stores)])}
+    values.pop("second", None)  # the second disk is the lost vault's, and may hold more than the backup
+    return settings_text(values)
+
+
+def settings_text(values: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write settings as TOML."""
     lines = []
     for section, keys in values.items():
         # Strings, numbers, booleans and lists of strings: of these JSON's form is TOML's as well.
@@ -110,8 +116,8 @@ def _settings(path: Path, manifest: Manifest, epoch_dir: Path) -> str:
     return "\n".join(lines)
 
 
-def _clear(folder: Path) -> None:
-    """Remove what a failed restore left in a folder that was empty."""
+def clear(folder: Path) -> None:
+    """Remove what a failed attempt left in a folder that was empty."""
     with suppress(OSError):
         for path in folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import select
 
 from retention.periods import trigger_date
-from vault.errors import IntegrityError, KuraError, SealedError
+from vault.errors import IntegrityError, KuraError, SealedError, UnavailableError
 from vault.keys.custodian import CustodianSecret
 from vault.ledger.checkpoint import Checkpoint, open_checkpoint
 from vault.ledger.event import Event, EventKind
@@ -27,6 +28,7 @@ from vault.records.indexing import index_pending
 from vault.records.reading import Readings
 from vault.records.recovery import Suspect, recover_ledger
 from vault.records.search import Searches
+from vault.records.second_disk import SecondDiskKeeper
 from vault.storage.tables import BucketRow
 
 
@@ -42,6 +44,7 @@ class Vault:
         self.readings = Readings(ground, self.buckets)
         self.searches = Searches(ground, self.buckets)
         self.enrolment = Enrolment(ground)
+        self.second_disk = SecondDiskKeeper(ground, guard, folder)
         self._guard = guard
         self._origin = origin
         self._suspects: dict[str, Suspect] = {}
@@ -56,6 +59,9 @@ class Vault:
     @property
     def problem(self) -> KuraError | None:
         """Why the vault takes no changes, or None."""
+        second = self.ground.second
+        if second is not None and second.is_first_away:
+            return UnavailableError("first-disk-away")
         return self.ground.sequencer.halted
 
     def start(self, closers: list[Callable[[], object]]) -> None:
@@ -66,6 +72,7 @@ class Vault:
             if log.is_open:
                 self._compare(log)
         if not self._suspects:
+            self.second_disk.begin()
             self.publish()
 
     def unseal(self, custodian: CustodianSecret, actor: Actor = VAULT) -> None:
@@ -140,6 +147,7 @@ class Vault:
         self._compare_keys()
         self.make_ahead()
         index_pending(self.ground, self.buckets)
+        self.second_disk.begin()
         self.publish()
         return recovered
 
@@ -190,6 +198,7 @@ class Vault:
         closers, self._closers = self._closers, []
         if not closers:
             return
+        self.second_disk.finish()
         self.ground.sequencer.stop()
         if self.problem is None:
             self.publish()
@@ -233,7 +242,8 @@ class Vault:
             raise IntegrityError("disposal-key-missing", bucket=live[missing[0]], count=len(missing))
         unused = keys.disposal_key_ids() - set(live)
         if unused and not self._has_recovered():
-            keys.destroy(unused, self.ground.clock())
+            with suppress(UnavailableError):  # while the disk of a replica is away they stay: they harm nobody
+                keys.destroy(unused, self.ground.clock())
 
     def _has_recovered(self) -> bool:
         """Whether a ledger was ever recovered: then a key without a row may belong to a lost one."""

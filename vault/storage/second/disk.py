@@ -11,11 +11,11 @@ A disk that fails, or whose folder is not this vault's any more, is away from th
 until `take_back` finds it again and has made a new base. Where the *first* disk is away nothing is committed.
 """
 
-import os
 import sqlite3
 import threading
 from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, event
 
@@ -41,7 +41,7 @@ class SecondDisk:
         self._vault_id = vault_id
         self._database = database
         self._at_opening = _identity(database)
-        self._rows = RowsFolder(folder / "rows", vault_id)
+        self.rows = RowsFolder(folder / "rows", vault_id)
         self._lock = threading.Lock()  # taken under the database's write lock, never the other way
         self._renewing = threading.Lock()
         self._writer: RowsWriter | None = None
@@ -71,23 +71,24 @@ class SecondDisk:
         event.listen(engine, "commit", self._on_commit)
         event.listen(engine, "rollback", self._on_rollback)
 
-    def begin(self) -> None:
-        """Go on where the rows file stands, or make a new base; called when the ledgers have not gone back.
+    def begin(self) -> bool:
+        """Go on where the rows file stands, or make a new base, and say whether that was so.
 
-        Where that fails the disk is away.
+        Called when the ledgers have not gone back: else the older rows would replace the newer. Where it fails the disk
+        is away.
         """
         try:
             self._require_there()
             (self.folder / "rows").mkdir(mode=0o700, exist_ok=True)
             if not self._continue():
                 self.renew()
+                return True
         except (OSError, sqlite3.Error, IntegrityError) as error:
             self.lost(error)
+        return False
 
     def take_back(self) -> bool:
-        """Make a new base where the disk had been away and is there again; say whether it has everything now."""
-        if self._is_whole:
-            return True
+        """Make a new base, as the disk had been away and is there again; say whether it has everything now."""
         with self._renewing:
             try:
                 self._require_there()
@@ -143,8 +144,8 @@ class SecondDisk:
         """
         generation = self._begin_rows_file()
         # A crash from here on: the older base, the older rows files and the new one are read together.
-        self._rows.write_base(generation, self._database)
-        self._rows.remove_before(generation)
+        self.rows.write_base(generation, self._database)
+        self.rows.remove_before(generation)
         with self._lock:
             if self._writer is not None:  # it was not lost meanwhile
                 self._is_whole, self._reason = True, None
@@ -163,18 +164,20 @@ class SecondDisk:
 
     def _continue(self) -> bool:
         """Go on with the newest rows file where it gives the database as it stands."""
+        if self.rows.newest_generation() == 0:
+            return False  # a new disk
         try:
-            standing = self._rows.standing()
+            standing = self.rows.standing()
         except IntegrityError as error:
             service_log().warning("rows-file-replaced", code=error.code)
             return False
-        with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{quote(str(self._database))}?mode=ro", uri=True)) as connection:
             number, heads = stored_number(connection), stored_heads(connection)
         if not _is_at(standing, number, heads):
             return False
         place = standing.place if standing.place.number == number else standing.before
         with self._lock:
-            self._writer = RowsWriter.resume(self._rows.rows(standing.generation), place)
+            self._writer = RowsWriter.resume(self.rows.rows(standing.generation), place)
             self._is_whole, self._reason = True, None
         return True
 
@@ -189,10 +192,10 @@ class SecondDisk:
                     if former.place.number != number:
                         former.take_back()
                     former.sync()
-                generation = self._rows.newest_generation() + 1
+                generation = self.rows.newest_generation() + 1
                 header = RowsHeader(self._vault_id, number, former.place.digest if former is not None else START)
-                self._writer = RowsWriter.create(self._rows.rows(generation), header)
-                sync_folder(self._rows.folder)
+                self._writer = RowsWriter.create(self.rows.rows(generation), header)
+                sync_folder(self.rows.folder)
             connection.execute("ROLLBACK")
         if former is not None:
             former.close()
@@ -230,10 +233,8 @@ class SecondDisk:
                     return
                 if writer.place.number != before:  # the commit before this one failed
                     writer.take_back()
-                if writer.place.number != before:
-                    raise IntegrityError("rows-file-gap", record=record.number)
                 writer.append(record)
-        except (OSError, IntegrityError) as error:
+        except OSError as error:
             self.lost(error)
 
 
@@ -247,7 +248,7 @@ def _is_at(standing: Standing, number: int, heads: dict[str, int]) -> bool:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        facts = os.stat(path)
+        facts = path.stat()
     except OSError:
         return None
     return facts.st_dev, facts.st_ino
@@ -261,4 +262,5 @@ def _raw(connection: Connection) -> RecordedConnection:
 
 
 def _writing(database: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=_LOCK_TIMEOUT_S, isolation_level=None)
+    uri = f"file:{quote(str(database))}?mode=rw"
+    return sqlite3.connect(uri, uri=True, timeout=_LOCK_TIMEOUT_S, isolation_level=None)

@@ -101,11 +101,13 @@ class RowsHeader:
         """
         try:
             values = json.loads(payload)
-            if values["format"] != _FORMAT:
-                raise ValueError(values["format"])
-            return cls(str(values["vault"]), int(values["after"]), bytes.fromhex(values["follows"]))
+            header = cls(str(values["vault"]), int(values["after"]), bytes.fromhex(values["follows"]))
+            is_known = values["format"] == _FORMAT
         except (ValueError, KeyError, TypeError) as error:
             raise IntegrityError("rows-file-damaged", record="header") from error
+        if not is_known:
+            raise IntegrityError("rows-file-damaged", record="header")
+        return header
 
 
 class RowsWriter:
@@ -126,8 +128,8 @@ class RowsWriter:
         """Make a file that holds its header, durably but for its name."""
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         writer = cls(path, fd, Place(header.after, header.follows, 0))
-        writer._append(header.encode(), header.after)  # noqa: SLF001 - of its own class
-        writer._before = writer.place  # noqa: SLF001
+        writer._append(header.encode(), header.after)
+        writer._before = writer.place
         writer.sync()
         return writer
 
@@ -203,7 +205,10 @@ class RowsReading:
         Raises:
             IntegrityError: `rows-file-damaged`.
         """
-        payload, digest, end = _read_frame(file)
+        try:
+            payload, digest, end = _read_frame(file)
+        except EOFError as error:
+            raise IntegrityError("rows-file-damaged", record="header") from error
         header = RowsHeader.decode(payload)
         if digest != chained(header.follows, payload):
             raise IntegrityError("rows-file-damaged", record="header")

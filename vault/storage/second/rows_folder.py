@@ -12,10 +12,11 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from vault.errors import IntegrityError
 from vault.storage.second.rows_file import Place, Record, RowsReading, next_number
@@ -42,6 +43,23 @@ class Standing:
     is_cut: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held of one change.
+
+    Attributes:
+        heads: the ledgers' sizes after it; None where it is not among base and records.
+        last: number of the last change that is held.
+        count: how many records follow the base.
+        is_cut: whether something follows that does not continue them.
+    """
+
+    heads: Mapping[str, int] | None
+    last: int
+    count: int
+    is_cut: bool
+
+
 class RowsFolder:
     """The folder `rows/` of a second disk."""
 
@@ -60,7 +78,7 @@ class RowsFolder:
 
     def newest_generation(self) -> int:
         """Give the highest generation of any file here, 0 where there is none."""
-        found = (_NAME.fullmatch(name) for name in os.listdir(self.folder))
+        found = (_NAME.fullmatch(name) for name in (path.name for path in self.folder.iterdir()))
         return max((int(match[1] or match[2]) for match in found if match), default=0)
 
     def newest_base(self) -> int:
@@ -94,6 +112,26 @@ class RowsFolder:
             return replace(found, is_cut=True)
         return found
 
+    def held(self, number: int) -> Held:
+        """Read base and rows files to their ends and say what is held of a change; errors as `standing`.
+
+        Raises:
+            IntegrityError: `rows-base-damaged`.
+        """
+        base = self.newest_base()
+        self.require_base(base)
+        with closing(sqlite3.connect(f"file:{quote(str(self.base(base)))}?immutable=1", uri=True)) as connection:
+            last, heads_of_base = stored_number(connection), stored_heads(connection)
+        heads: Mapping[str, int] | None = heads_of_base if last == number else None
+        count, is_cut = 0, False
+        for generation, reading in self._readings(base):
+            for payload in reading.payloads():
+                count += 1
+                if reading.place.number == number:
+                    heads = Record.decode(payload).heads
+            last, is_cut = reading.place.number, reading.is_cut or generation != self._newest_rows()
+        return Held(heads, last, count, is_cut)
+
     def records(self, base: int) -> Iterator[Record]:
         """Give every whole record from a base's generation on.
 
@@ -117,9 +155,9 @@ class RowsFolder:
         part = target.with_name(target.name + ".part")
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as reader:
-            with closing(sqlite3.connect(part)) as writer:
-                reader.backup(writer)  # in one step: as of one commit
+        uri = f"file:{quote(str(database))}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as reader, closing(sqlite3.connect(part)) as writer:
+            reader.backup(writer)  # in one step: as of one commit
         digest = _synced_digest(part)
         # A crash here leaves a part and perhaps a digest without its base: the next base has another generation.
         _write(target.with_suffix(".sha256"), f"{digest}  {target.name}\n".encode())
@@ -189,7 +227,12 @@ class RowsFolder:
             if generation < base:
                 continue
             with path.open("rb") as file:
-                reading = RowsReading.begin(file)
+                try:
+                    reading = RowsReading.begin(file)
+                except IntegrityError:
+                    if before is None:
+                        raise
+                    return  # a crash cut it as it was begun: what came before stands
                 if reading.header.vault_id != self._vault_id:
                     raise IntegrityError("rows-of-another-vault")
                 if before is not None and (before.is_cut or before.place.digest != reading.header.follows):
