@@ -138,6 +138,11 @@ class KeyDisk:
         with _write_errors():
             self._slot_files.kill(old_slot)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the key file's folder exists: where it does not, the disk is not mounted."""
+        return self._path.parent.is_dir()
+
     def become(self, epoch: Epoch, data: bytes) -> None:
         """Take another replica's epoch and key file, whatever is here; slots that are missing are made.
 
@@ -147,7 +152,6 @@ class KeyDisk:
             UnavailableError: `key-store-write-failed`.
         """
         with _write_errors():
-            make_folder(self._path.parent)
             slot = self._slot_files.take(epoch)
             replace_file(self._path, data)
             self._slot_files.kill(1 - slot)

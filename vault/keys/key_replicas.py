@@ -93,6 +93,8 @@ class KeyReplicas:
         for position in sorted(self.behind):
             if position in self._found and not _key_ids(self._found[position], custodian) <= known:
                 raise IntegrityError("key-replicas-differ")
+            if not self._disks[position].is_there:
+                continue
             with suppress(UnavailableError):
                 self._disks[position].become(newest.epoch, newest.file.encode())
                 self.behind -= {position}

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -176,6 +177,8 @@ class Sequencer:
                 pending, logs = transaction.pending, transaction.logs
                 heads = transaction.write()
         except Exception as error:  # noqa: BLE001 - whatever it was, the waiting changes must be told
+            with suppress(Exception):  # a commit that was refused leaves its transaction open
+                connection.connection.rollback()
             if not self._is_committed(heads):
                 self._fail(batch, self._stopped or error)
                 return

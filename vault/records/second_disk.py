@@ -91,6 +91,7 @@ class SecondDiskKeeper:
                 for log in self._ground.sequencer.logs():
                     if log.is_open and log.size:
                         self._guard.bring_up(log.id, log.signed(log.checkpoint()))
+            (second.folder / "keys").mkdir(mode=0o700, exist_ok=True)  # the replica is made where its folder is
             settings = self._folder / SETTINGS
             if settings.is_file() and settings.read_bytes() != (second.folder / SETTINGS).read_bytes():
                 write_file(second.folder / SETTINGS, settings.read_bytes())
