@@ -32,7 +32,8 @@ def take(vault: Vault, folder: Path, count: int = 1) -> list[Deposited]:
 def pull_first(folder: Path) -> None:
     """Delete the first disk: the vault's folder, its epoch slots and its guard."""
     for name in ("vault", "vault.epoch"):
-        shutil.rmtree(folder / name)
+        while (folder / name).exists():  # a vault at work still makes and removes files there
+            shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def pull_second(folder: Path) -> None:
