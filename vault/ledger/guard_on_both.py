@@ -4,6 +4,7 @@ The sequencer stores the new checkpoint here before it answers anybody; so this 
 A second disk that fails is away, and nobody waits for it; where the first one is away, too, nobody is answered.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class GuardOnBoth(Guard):
         super().__init__(folder)
         self._second = Guard(second_folder)
         self._disk = disk
+        self._beside = ThreadPoolExecutor(1, "second-guard")  # two disks write at one time
 
     def create(self, ledger_id: str) -> None:
         """Make the files of a new ledger; errors as `Guard.create`."""
@@ -37,15 +39,13 @@ class GuardOnBoth(Guard):
         Raises:
             OSError: the first guard failed, or both disks are away.
         """
-        self._disk.sync()
+        on_second = self._beside.submit(self._store_on_second, ledger_id, note)
+        try:
+            super().store(ledger_id, note)
+        finally:
+            on_second.result()
         if self._disk.is_first_away and self._disk.reason is not None:
             raise FileNotFoundError(ledger_id)
-        super().store(ledger_id, note)
-        if self._disk.reason is None:
-            try:
-                self._second.store(ledger_id, note)
-            except OSError as error:
-                self._disk.lost(error)
 
     def newest(self, ledger_id: str, key: VerifierKey) -> Checkpoint | None:
         """The newest checkpoint that either disk keeps; errors as `Guard.newest`, of the first disk."""
@@ -65,5 +65,14 @@ class GuardOnBoth(Guard):
 
     def close(self) -> None:
         """Close the files."""
+        self._beside.shutdown()
         super().close()
         self._second.close()
+
+    def _store_on_second(self, ledger_id: str, note: str) -> None:
+        self._disk.sync()
+        if self._disk.reason is None:  # after the rows: this guard is never ahead of them
+            try:
+                self._second.store(ledger_id, note)
+            except OSError as error:
+                self._disk.lost(error)

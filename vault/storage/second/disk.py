@@ -5,8 +5,8 @@ Order of writes, and what a crash after each step leaves:
    not happen: the next opening, or the next commit, puts another in its place;
 2. the commit – on the first disk alone after a power cut: the next opening finds the rows file behind and makes a new
    base; after a kill of the process the record is there, too;
-3. the rows file synced – the commit is on both disks, and nobody was told;
-4. the guards, and the answer.
+3. the rows file synced, then this disk's guard; beside them the first disk's guard – nobody was told;
+4. the answer.
 A disk that fails, or whose folder is not this vault's any more, is away from then on: commits go on without it, marked,
 until `take_back` finds it again and has made a new base. Where the *first* disk is away nothing is committed.
 """

@@ -207,7 +207,7 @@ class RowsReading:
         """
         try:
             payload, digest, end = _read_frame(file)
-        except EOFError as error:
+        except (EOFError, IntegrityError) as error:
             raise IntegrityError("rows-file-damaged", record="header") from error
         header = RowsHeader.decode(payload)
         if digest != chained(header.follows, payload):
