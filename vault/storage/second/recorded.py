@@ -27,6 +27,18 @@ class RecordedConnection(sqlite3.Connection):
         """Give a cursor that records."""
         return super().cursor(_RecordedCursor if factory is None else factory)
 
+    # The driver's own shortcuts pass its cursors by, and with them what they record.
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401 - the driver's signature
+        """Run a statement by a cursor that records."""
+        cursor: sqlite3.Cursor = self.cursor()
+        return cursor.execute(sql, parameters)
+
+    def executemany(self, sql: str, rows: Iterable[Any], /) -> sqlite3.Cursor:
+        """Run a statement for each row, by a cursor that records."""
+        cursor: sqlite3.Cursor = self.cursor()
+        return cursor.executemany(sql, rows)
+
     def taken(self) -> list[Change]:
         """Give what was recorded, and record nothing further.
 
