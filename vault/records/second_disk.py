@@ -5,6 +5,7 @@ order a disk that is back gets everything again, and that its going and its comi
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from vault.records.ground import Ground
 from vault.records.manifest import SETTINGS
 from vault.service_log import service_log
 from vault.storage.second.disk import SecondDisk
+
+_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class SecondDiskKeeper:
         self._ground, self._guard, self._folder = ground, guard, folder
         self._was_whole = True
         self._tending: threading.Thread | None = None
+        self._not_before = 0.0
 
     def begin(self) -> None:
         """At opening, when no ledger has gone back: go on with the rows file, or make a new base."""
@@ -74,10 +78,12 @@ class SecondDiskKeeper:
 
     def _round(self, second: SecondDisk) -> None:
         is_new = False
-        if second.reason is not None and second.is_there:
+        if second.reason is not None and second.is_there and time.monotonic() >= self._not_before:
             # Before the rows: as long as those lack something, nobody else writes this disk's guard.
             self._bring_up_files(second)
             is_new = second.take_back()
+            if not is_new:  # a full disk is there and takes no base; to copy the database again and again helps nobody
+                self._not_before = time.monotonic() + _PATIENCE_S
         second.require_not_outgrown()
         self._try(self._ground.bring_up_keys)
         self._tell(second, is_new=is_new)
