@@ -1,7 +1,7 @@
 """The settings: one typed, frozen object, read once from `kura.toml` and the environment.
 
 Every key may be overridden by `KURA_<SECTION>__<KEY>`. Paths are relative to the vault's folder, but for
-`keys.epoch_dir`, which must lie outside it.
+`keys.epoch_dir` and the second disk's, which must lie outside it.
 """
 
 import tomllib
@@ -43,6 +43,18 @@ class DatabaseSettings(_Section):
 
     url: Annotated[str, Field(pattern=r"^postgresql://")] | None = None  # without: kura.db in the folder
     patience_s: Annotated[float, Field(ge=0.5, le=3600)] = 30.0  # for one statement of PostgreSQL
+
+
+class SecondDiskSettings(_Section):
+    """The second disk of an embedded vault, or none: rows, keys and these settings stand there, too."""
+
+    folder: Path | None = None  # absolute, on another disk; its objects are a store of their own
+    epoch_dir: Path | None = None  # absolute, on that disk, outside `folder` and outside backups
+
+    @property
+    def places(self) -> tuple[Path, Path] | None:
+        """Folder and epoch slots of the second disk; None where there is none."""
+        return (self.folder, self.epoch_dir) if self.folder is not None and self.epoch_dir is not None else None
 
 
 class StorageSettings(_Section):
@@ -92,6 +104,7 @@ class Settings(BaseSettings):
     keys: KeySettings
     database: DatabaseSettings = DatabaseSettings()
     storage: StorageSettings = StorageSettings()
+    second: SecondDiskSettings = SecondDiskSettings()
     intake: IntakeSettings = IntakeSettings()
     sequencer: SequencerSettings = SequencerSettings()
     buckets: BucketSettings = BucketSettings()
@@ -128,11 +141,34 @@ def read_settings(folder: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RefusedError("settings-malformed", reason=str(error)) from error
     settings = _validated(values)
-    if not settings.keys.epoch_dir.is_absolute():
-        raise RefusedError("settings-wrong", key="keys.epoch_dir", reason="write an absolute path outside the folder")
-    if settings.keys.epoch_dir.resolve().is_relative_to(folder.resolve()):
-        raise RefusedError("settings-wrong", key="keys.epoch_dir", reason="it must lie outside the vault's folder")
+    _require_apart("keys.epoch_dir", settings.keys.epoch_dir, folder)
+    require_second(settings.second, settings.database, folder)
     return settings
+
+
+def require_second(second: SecondDiskSettings, database: DatabaseSettings, folder: Path) -> None:
+    """Check that a second disk's places are apart from the vault's folder `folder` and from each other.
+
+    Raises:
+        RefusedError: `settings-wrong`.
+    """
+    if second.places is None:
+        if second != SecondDiskSettings():
+            raise RefusedError("settings-wrong", key="second", reason="name both folder and epoch_dir")
+        return
+    place, epoch_dir = second.places
+    _require_apart("second.folder", place, folder)
+    _require_apart("second.epoch_dir", epoch_dir, folder)
+    _require_apart("second.epoch_dir", epoch_dir, place)
+    if database.url is not None:
+        raise RefusedError("settings-wrong", key="second", reason="PostgreSQL keeps rows on several disks by itself")
+
+
+def _require_apart(key: str, place: Path, folder: Path) -> None:
+    if not place.is_absolute():
+        raise RefusedError("settings-wrong", key=key, reason="write an absolute path outside the folder")
+    if place.resolve().is_relative_to(folder.resolve()):
+        raise RefusedError("settings-wrong", key=key, reason=f"it must lie outside the folder {folder.name}")
 
 
 def write_settings(folder: Path, settings: Settings) -> None:
@@ -154,12 +190,25 @@ def write_settings(folder: Path, settings: Settings) -> None:
         "[storage]",
         f"stores = [{stores}]",
         "",
+        *_second(settings.second),
         "[listener]",
         "# Where stations connect. Without a port none can; `hosts` are the names by which they know this machine.",
         *_listener(settings.listener),
         "",
     ]
     (folder / FILE_NAME).write_text("\n".join(lines), "utf-8")
+
+
+def _second(second: SecondDiskSettings) -> list[str]:
+    if second.places is None:
+        return []
+    return [
+        "[second]",
+        "# The second disk: rows, keys and these settings stand there, too; `kura rebuild` makes the vault from it.",
+        f'folder = "{second.folder}"',
+        f'epoch_dir = "{second.epoch_dir}"',
+        "",
+    ]
 
 
 def _listener(listener: ListenerSettings) -> list[str]:

@@ -45,8 +45,8 @@ def mp4(size: int = 2000) -> bytes:
     return box(b"ftyp", b"isom\0\0\2\0isommp42") + box(b"moov", box(b"mvhd", bytes(100))) + box(b"mdat", b"v" * size)
 
 
-def make_full_vault(tmp_path: Path) -> FullVault:
-    vault = new_vault(tmp_path)
+def make_full_vault(tmp_path: Path, *, two_disks: bool = False) -> FullVault:
+    vault = new_vault(tmp_path, two_disks=two_disks)
     clerk, manager = vault.actor(OPERATOR), vault.actor(MANAGER)
     site = vault.ground.contract(CONTRACT).policy.sites[0].id
     ended_at = datetime.now(UTC)

@@ -20,7 +20,7 @@ from vault.people.persons import NewPerson
 from vault.records.request import DepositRequest
 from vault.records.source import FileSource
 from vault.records.vault import Vault
-from vault.settings import DatabaseSettings
+from vault.settings import DatabaseSettings, SecondDiskSettings
 
 CONTRACT = "nishinomiya"
 PASSPHRASE = "trial passphrase"
@@ -49,10 +49,12 @@ def new_vault(
     sealed: bool = False,
     clock: Callable[[], datetime] | None = None,
     engines_used: dict[str, Any] | None = None,
+    two_disks: bool = False,
 ) -> Vault:
     """Make a vault in `tmp_path`/vault, its epoch in `tmp_path`/vault.epoch; it does not unseal itself.
 
-    `engines_used` is what of `on_engines()` it runs on; without, all of it in that world.
+    `engines_used` is what of `on_engines()` it runs on; without, all of it in that world. With two disks, the second is
+    `tmp_path`/second, its epoch `tmp_path`/second.epoch.
     """
     if engines_used is None:
         engines_used = on_engines() if engines.is_engines() else {}
@@ -64,12 +66,18 @@ def new_vault(
         tmp_path / "vault.epoch",
         origin="kura.test/vault",
         scrypt_log2_n=4,
+        second=second_disk(tmp_path) if two_disks else SecondDiskSettings(),
         **engines_used,
     )
     vault = create_vault(tmp_path / "vault", new, clock or now_utc)
     if sealed:
         vault.seal()
     return vault
+
+
+def second_disk(tmp_path: Path) -> SecondDiskSettings:
+    """The second disk's places below a folder."""
+    return SecondDiskSettings(folder=tmp_path / "second", epoch_dir=tmp_path / "second.epoch")
 
 
 def on_engines() -> dict[str, Any]:

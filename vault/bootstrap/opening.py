@@ -19,15 +19,17 @@ from vault.bootstrap.parts import (
     make_stores,
     migrate_rows,
     now_utc,
+    open_guard,
     open_keys,
     open_rows,
+    open_second,
     open_stores,
     take_up_log,
 )
 from vault.errors import ConflictError, RefusedError
 from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
+from vault.keys.file_keystore import FileKeyStore
 from vault.keys.pkcs11_uri import parse_hsm_uri
-from vault.ledger.guard import Guard
 from vault.ledger.sequencer import Sequencer
 from vault.people.persons import NewPerson
 from vault.records.founding import adopted_policy
@@ -38,10 +40,12 @@ from vault.settings import (
     DatabaseSettings,
     KeySettings,
     ListenerSettings,
+    SecondDiskSettings,
     Settings,
     StorageSettings,
     VaultSettings,
     read_settings,
+    require_second,
     write_settings,
 )
 from vault.storage.database import prepare_to_serve
@@ -63,6 +67,7 @@ class NewVault:
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     owner_url: str | None = None  # of PostgreSQL's owner role, who makes the tables
     storage: StorageSettings = field(default_factory=StorageSettings)
+    second: SecondDiskSettings = field(default_factory=SecondDiskSettings)
     hsm: str | None = None
     scrypt_log2_n: int = SCRYPT_LOG2_N
 
@@ -89,9 +94,11 @@ def create_vault(folder: Path, new: NewVault, clock: Clock = now_utc) -> Vault:
             epoch_dir=new.epoch_dir.resolve(), auto_unseal=new.auto_unseal_passphrase is not None, hsm=new.hsm
         ),
         database=new.database,
-        storage=new.storage,
+        storage=_on_two_disks(new),
+        second=new.second,
         listener=new.listener,
     )
+    _make_second(folder, settings)
     for path in (folder, folder / "keys", folder / "ledgers", new.epoch_dir):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_stores(folder, settings)
@@ -157,10 +164,14 @@ def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
     try:
         engine = open_rows(folder, settings)
         closers.insert(0, engine.dispose)
+        second = open_second(folder, settings)
+        if second is not None:
+            second.attach(engine)
+            closers.insert(0, second.close)
         prepare_to_serve(engine)
         keys = open_keys(folder, settings)
         closers.insert(0, keys.seal)
-        guard = Guard(settings.keys.epoch_dir)
+        guard = open_guard(settings, second)
         closers.insert(0, guard.close)
         logs = load_logs(engine, keys)
         pool = PdfPool(
@@ -185,6 +196,8 @@ def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
             clock=clock,
             days_ahead=settings.buckets.days_ahead,
             read_contracts=partial(load_contracts, engine),
+            second=second,
+            bring_up_keys=keys.bring_up if isinstance(keys, FileKeyStore) else lambda: True,
             contracts=load_contracts(engine),
         )
         operator = [log.id for log in logs if log.contract_id is None and log.is_open]
@@ -203,6 +216,31 @@ def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
             vault.close()
             raise
     return vault
+
+
+def _on_two_disks(new: NewVault) -> StorageSettings:
+    """Put the second object store on the second disk, where there is one."""
+    if new.second.places is None:
+        return new.storage
+    return StorageSettings(stores=("objects/a", str(new.second.places[0] / "objects")))
+
+
+def _make_second(folder: Path, settings: Settings) -> None:
+    """Make the second disk's folder, where there is one; by the settings in it a vault knows the disk as its own.
+
+    Raises:
+        ConflictError: it holds something already.
+        RefusedError: it is not apart from the vault's folder.
+    """
+    require_second(settings.second, settings.database, folder)
+    if settings.second.places is None:
+        return
+    second, epoch_dir = settings.second.places
+    if second.exists() and any(second.iterdir()):
+        raise ConflictError("folder-not-empty", folder=str(second))
+    for path in (second, second / "keys", epoch_dir):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_settings(second, settings)
 
 
 def _lock(folder: Path) -> int:

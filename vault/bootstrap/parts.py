@@ -13,6 +13,8 @@ from vault.keys.file_keystore import FileKeyStore
 from vault.keys.keystore import KeyStore
 from vault.keys.pkcs11_keystore import Pkcs11KeyStore
 from vault.keys.pkcs11_uri import parse_hsm_uri
+from vault.ledger.guard import Guard
+from vault.ledger.guard_on_both import GuardOnBoth
 from vault.ledger.log import Log
 from vault.records.founding import adopted_policy
 from vault.records.ground import Contract
@@ -20,6 +22,7 @@ from vault.settings import Settings
 from vault.storage.database import create_database, migrate, open_database, prepare_to_serve
 from vault.storage.filesystem import FilesystemStore
 from vault.storage.objects import ObjectStore
+from vault.storage.second.disk import SecondDisk
 from vault.storage.tables import ContractRow, LedgerRow
 
 DATABASE, KEY_FILE, CUSTODIAN_FILE = "kura.db", "keys/store", "keys/custodian"
@@ -45,8 +48,12 @@ def make_database(folder: Path, settings: Settings, owner_url: str | None) -> No
 
 def open_rows(folder: Path, settings: Settings, *, read_only: bool = False) -> Engine:
     """Open the database of a vault; errors as `open_database`. One for reading only has time for long statements."""
-    place = settings.database.url or folder / DATABASE
-    return open_database(place, read_only=read_only, patience_s=None if read_only else settings.database.patience_s)
+    return open_database(
+        settings.database.url or folder / DATABASE,
+        read_only=read_only,
+        patience_s=None if read_only else settings.database.patience_s,
+        is_recorded=settings.second.places is not None and not read_only,
+    )
 
 
 def examine_database(folder: Path, settings: Settings) -> str:
@@ -85,7 +92,8 @@ def make_keys(
     """Make the key store of a new vault."""
     path, hsm = folder / KEY_FILE, settings.keys.hsm
     if hsm is None:
-        FileKeyStore.create(path, settings.keys.epoch_dir, custodian, scrypt_log2_n=scrypt_log2_n)
+        second, epoch_dir = _second_keys(settings), settings.keys.epoch_dir
+        FileKeyStore.create(path, epoch_dir, custodian, second=second, scrypt_log2_n=scrypt_log2_n)
     else:
         Pkcs11KeyStore.create(
             parse_hsm_uri(hsm), settings.vault.id, path, custodian, scrypt_log2_n=scrypt_log2_n
@@ -96,8 +104,22 @@ def open_keys(folder: Path, settings: Settings, *, read_only: bool = False) -> K
     """Open the key store of a vault, sealed."""
     path, hsm = folder / KEY_FILE, settings.keys.hsm
     if hsm is None:
-        return FileKeyStore(path, settings.keys.epoch_dir, read_only=read_only)
+        return FileKeyStore(path, settings.keys.epoch_dir, second=_second_keys(settings), read_only=read_only)
     return Pkcs11KeyStore(parse_hsm_uri(hsm), settings.vault.id, path, read_only=read_only)
+
+
+def open_second(folder: Path, settings: Settings) -> SecondDisk | None:
+    """Name the second disk where there is one; nothing is read yet."""
+    if settings.second.places is None:
+        return None
+    return SecondDisk(settings.second.places[0], settings.vault.id, folder / DATABASE)
+
+
+def open_guard(settings: Settings, second: SecondDisk | None) -> Guard:
+    """Open the rollback guard: on both disks where there are two."""
+    if second is None or settings.second.places is None:
+        return Guard(settings.keys.epoch_dir)
+    return GuardOnBoth(settings.keys.epoch_dir, settings.second.places[1], second)
 
 
 def make_stores(folder: Path, settings: Settings) -> None:
@@ -153,3 +175,10 @@ def _required(owner_url: str | None) -> str:
     if owner_url is None:
         raise RefusedError("owner-url-missing")
     return owner_url
+
+
+def _second_keys(settings: Settings) -> tuple[Path, Path] | None:
+    if settings.second.places is None:
+        return None
+    folder, epoch_dir = settings.second.places
+    return folder / KEY_FILE, epoch_dir

@@ -4,13 +4,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vault.bootstrap.parts import auto_custodian, load_logs, now_utc, open_keys, open_rows, open_stores
+from vault.bootstrap.parts import (
+    auto_custodian,
+    load_logs,
+    now_utc,
+    open_guard,
+    open_keys,
+    open_rows,
+    open_second,
+    open_stores,
+)
 from vault.errors import IntegrityError, KuraError, SealedError
 from vault.evidence.verdict import Report, Verdict
 from vault.evidence.verify import VaultFiles, verify
 from vault.keys.custodian import CustodianSecret
 from vault.keys.keystore import KeyStore
-from vault.ledger.guard import Guard
 from vault.sealing.bucket_secrets import BucketSecrets
 from vault.settings import Settings, read_settings
 
@@ -48,16 +56,18 @@ def opened_files(
     """Open a vault's parts for reading only; errors as `verify_vault` finds them."""
     keys = None if keyless else _unsealed_for_reading(folder, settings, custodian)
     engine = open_rows(folder, settings, read_only=True)
+    second = open_second(folder, settings)
     try:
         yield VaultFiles(
             vault_id=settings.vault.id,
             engine=engine,
             logs=load_logs(engine, keys),
-            guard=Guard(settings.keys.epoch_dir),
+            guard=open_guard(settings, second),
             ledgers=folder / "ledgers",
             stores=open_stores(folder, settings),
             keys=keys,
             secrets=None if keys is None else BucketSecrets(keys, now_utc),
+            second=None if second is None else second.rows,
         )
     finally:
         engine.dispose()

@@ -13,7 +13,7 @@ from vault.bootstrap import examine_database
 from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
 from vault.cli.options import PassphraseFile, perform
 from vault.cli.owner.wire import decode_error
-from vault.errors import KuraError
+from vault.errors import KuraError, UnavailableError
 from vault.keys.pkcs11_health import hsm_problems
 from vault.keys.pkcs11_uri import parse_hsm_uri
 from vault.records.health import BUCKET_ALARM_DAYS
@@ -86,8 +86,13 @@ def _places(folder: Path, settings: Settings) -> Iterator[Finding]:
             "Kuraのフォルダーを他の利用者が見られます。chmod 700 を実行してください。",
         )
     places = {f"store {number}": folder / store for number, store in enumerate(settings.storage.stores, 1)}
-    rows = {"database": folder} if settings.database.url is None else {}
-    for name, place in (places | rows | {"epoch": settings.keys.epoch_dir}).items():
+    if settings.database.url is None:
+        places["database"] = folder
+    places["epoch"] = settings.keys.epoch_dir
+    second = settings.second.places
+    if second is not None:
+        places |= {"second disk": second[0], "second epoch": second[1]}
+    for name, place in places.items():
         if not place.is_dir():
             yield Finding(
                 name,
@@ -98,6 +103,15 @@ def _places(folder: Path, settings: Settings) -> Iterator[Finding]:
             continue
         yield _free_space(name, place)
     yield from _epoch_file_system(settings.keys.epoch_dir)
+    if second is not None:
+        yield from _epoch_file_system(second[1])
+    elif settings.database.url is None:
+        yield Finding(
+            "second disk",
+            Level.WARNING,
+            "Rows and keys stand on one disk only: if it is lost, a backup is all there is (docs: second disk).",
+            "データベースと鍵は1台のディスクだけにあります。失うとバックアップしか残りません（第二ディスクを検討）。",
+        )
     if settings.keys.auto_unseal:
         yield Finding(
             "keys",
@@ -210,6 +224,7 @@ def _state(state: dict[str, Any]) -> Iterator[Finding]:
             f"{contract['records']} records; deposits can be taken sealed for {days} days.{more}",
             f"記録 {contract['records']} 件。封印中でも {days} 日先まで登録できます。{more_ja}",
         )
+    yield from _second_disk(state["second_disk"])
     orphans = state["orphans"]
     level = Level.WRONG if orphans > ALARM_ABOVE else Level.FINE
     yield Finding(
@@ -218,6 +233,22 @@ def _state(state: dict[str, Any]) -> Iterator[Finding]:
         f"{orphans} stored objects have no record (kura serve sweeps what a crash left).",
         f"対応する記録のないオブジェクト：{orphans} 件（kura serve が整理します）。",
     )
+
+
+def _second_disk(second: dict[str, Any] | None) -> Iterator[Finding]:
+    if second is None:
+        return
+    if second["whole"]:
+        yield Finding(
+            "second disk",
+            Level.FINE,
+            "Rows and keys stand on the second disk, too.",
+            "データベースと鍵は第二ディスクにもあります。",
+        )
+    elif second["reason"] is not None:
+        yield _wrong("second disk", UnavailableError("second-disk-away", reason=second["reason"]))
+    else:
+        yield _wrong("second disk", UnavailableError("key-replica-away"))
 
 
 def _wrong(check: str, error: KuraError) -> Finding:

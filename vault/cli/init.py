@@ -17,7 +17,7 @@ from vault.errors import RefusedError
 from vault.keys.custodian import CustodianSecret
 from vault.keys.shares import SHARED_BYTES, split_secret
 from vault.people.persons import NewPerson
-from vault.settings import ListenerSettings
+from vault.settings import ListenerSettings, SecondDiskSettings
 
 _PACKAGED = re.compile(r"[a-z0-9_-]+")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
@@ -37,6 +37,12 @@ def init(  # noqa: PLR0913 - one option each
     policy: Annotated[str, typer.Option("--policy", help="Policy file, or a packaged one's name. 契約別ルール")],
     person: Annotated[list[str], typer.Option("--person", metavar="NUMBER:NAME:ROLE", help="A founder. 最初の利用者")],
     epoch_dir: Annotated[Path | None, typer.Option("--epoch-dir", help="Default: DIR.epoch. エポック鍵の場所")] = None,
+    second_disk: Annotated[
+        Path | None, typer.Option("--second-disk", help="Keep rows, keys, copies there, too. 第二ディスク")
+    ] = None,
+    second_epoch_dir: Annotated[
+        Path | None, typer.Option("--second-epoch-dir", help="Default: beside it. 第二ディスクのエポック鍵の場所")
+    ] = None,
     auto_unseal: Annotated[bool, typer.Option("--auto-unseal", help="For a first try only. お試し専用")] = False,
     origin: Annotated[str | None, typer.Option("--origin", help="Schema-less URL of its ledgers. 台帳の名称")] = None,
     listen: Annotated[
@@ -66,6 +72,7 @@ def init(  # noqa: PLR0913 - one option each
         listener_of(listen),
         database_of(database),
         owner_url,
+        second=_second(second_disk, second_epoch_dir),
         hsm=hsm,
     )
     vault = create_vault(target, new)
@@ -104,6 +111,14 @@ def read_policy(name: str) -> str:
         return packaged.joinpath(f"{name}.toml").read_text("utf-8")
     names = sorted(entry.name.removesuffix(".toml") for entry in packaged.iterdir() if entry.name.endswith(".toml"))
     raise RefusedError("policy-unknown", names=", ".join(names))
+
+
+def _second(folder: Path | None, epoch_dir: Path | None) -> SecondDiskSettings:
+    if folder is None:
+        return SecondDiskSettings()
+    folder = folder.resolve()
+    epoch = epoch_dir.resolve() if epoch_dir is not None else folder.with_name(f"{folder.name}.epoch")
+    return SecondDiskSettings(folder=folder, epoch_dir=epoch)
 
 
 def listener_of(address: str | None) -> ListenerSettings:

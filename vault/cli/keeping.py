@@ -1,4 +1,4 @@
-"""`kura backup`, `kura restore` and `kura migrate`."""
+"""`kura backup`, `kura restore`, `kura rebuild` and `kura migrate`."""
 
 import os
 from collections.abc import Iterator
@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from vault.bootstrap import migrate_database, open_vault
-from vault.cli.face import Answer, Face, command
+from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
 from vault.cli.host.call import Item
 from vault.cli.options import As, DatabaseUrl, OwnerUrl, PassphraseFile, custodian_of, database_of, perform
 from vault.errors import RefusedError, UnavailableError
+from vault.keys.custodian import CustodianSecret
 from vault.ledger.event import format_instant
+from vault.records.rebuild import rebuild
 from vault.records.restore import ServedDatabase, restore
 
 
@@ -21,6 +23,7 @@ def register(app: typer.Typer) -> None:
     command(app, "backup")(backup)
     command(app, "restore")(restore_backup)
     command(app, "migrate")(migrate)
+    command(app, "rebuild")(rebuild_vault)
 
 
 def backup(
@@ -69,17 +72,44 @@ def restore_backup(
     with face.progress("restoring", "復元中") as show:
         manifest = restore(source, target, epoch_dir, key_file, show, served)
     face.say(f"Restored in {target}.", f"{target} に復元しました。")
-    vault = open_vault(target, custodian)
+    halted = _opened(face, target, custodian)
+    made_at = format_instant(manifest.made_at)
+    return Answer({"dir": str(target.resolve()), "made_at": made_at, "files": len(manifest.files), "halted": halted})
+
+
+def rebuild_vault(
+    face: Face,
+    *,
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help="The second disk's folder. 第二ディスク")],
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder. 新しいフォルダー")],
+    epoch_dir: Annotated[Path | None, typer.Option("--epoch-dir", help="Default: DIR.epoch. エポック鍵の場所")] = None,
+    passphrase_file: PassphraseFile = None,
+) -> Answer:
+    """第二ディスクからKuraを作り直します。Make the vault anew from its second disk, and open it."""
+    custodian = custodian_of(passphrase_file)
+    made = rebuild(second, target, epoch_dir or target.with_name(f"{target.resolve().name}.epoch"))
+    face.say(
+        f"Made anew in {target}, up to change {made.change_count}. kura verify names the copies that are missing.",
+        f"{target} に作り直しました（変更 {made.change_count} まで）。足りないコピーは kura verify で確認できます。",
+    )
+    if made.is_cut:
+        face.say(
+            "The file of changes ends in bytes that are no whole change: a crash left them, or it is damaged there.",
+            "変更ファイルの末尾に、完全でない変更があります（停止時の書きかけ、または破損）。",
+        )
+    halted = _opened(face, target, custodian)
+    values = {"dir": str(target.resolve()), "changes": made.change_count, "cut": made.is_cut, "halted": halted}
+    return Answer(values, FINE if halted is None else PROOF_FAILED)
+
+
+def _opened(face: Face, folder: Path, custodian: CustodianSecret | None) -> dict[str, str] | None:
+    """Open a vault that was made anew, and say what it complains of."""
+    vault = open_vault(folder, custodian)
     try:
         problem = vault.problem
     finally:
         vault.close()
-    halted = None
-    if problem is not None:
-        sentence = face.complain_only(problem)
-        halted = {"code": problem.code, "sentence": sentence}
-    made_at = format_instant(manifest.made_at)
-    return Answer({"dir": str(target.resolve()), "made_at": made_at, "files": len(manifest.files), "halted": halted})
+    return None if problem is None else {"code": problem.code, "sentence": face.complain_only(problem)}
 
 
 def migrate(face: Face, owner_url: OwnerUrl = None) -> Answer:

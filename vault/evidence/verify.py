@@ -6,7 +6,8 @@
 4. Every row is what the events say it is.
 5. Every record opens, in every copy, to the bytes that were deposited.
 6. Every sealed part of an event opens to what the ledger committed to.
-7. Of what stations number, the verdict says what never arrived.
+7. Where there is a second disk, it gives the same ledgers as the database.
+8. Of what stations number, the verdict says what never arrived.
 A check that could not finish is a finding.
 """
 
@@ -27,6 +28,7 @@ from vault.evidence.ledger_check import Known, Replay, compare_known, compare_pu
 from vault.evidence.parts_check import check_envelopes, check_parts
 from vault.evidence.records_check import RecordsCheck, is_deposit
 from vault.evidence.rows_check import EventRows
+from vault.evidence.second_check import check_second_disk
 from vault.evidence.verdict import Report, Verdict
 from vault.keys.keystore import KeyStore
 from vault.ledger.event import decode_entry
@@ -35,6 +37,7 @@ from vault.ledger.log import Log
 from vault.records.numbering import Numbers, numbers_from
 from vault.sealing.bucket_secrets import BucketSecrets
 from vault.storage.objects import ObjectStore, is_object_name
+from vault.storage.second.rows_folder import RowsFolder
 from vault.storage.statement import Statement
 from vault.storage.tables import LedgerRow, ObjectRow, RecordRow, StationRow
 from vault.storage.whole import require_whole
@@ -58,6 +61,7 @@ class VaultFiles:
     stores: Sequence[ObjectStore]
     keys: KeyStore | None  # None: keyless
     secrets: BucketSecrets | None
+    second: RowsFolder | None = None  # of the second disk, where there is one
 
 
 def verify(files: VaultFiles, report: Report) -> Verdict:
@@ -88,6 +92,8 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
         deposits = stage.run("ledgers", lambda: _check_ledgers(files, connection, known, verdict, report))
         stage.run("stores", lambda: _check_stores(files, connection, verdict))
         stage.run("stations", lambda: verdict.numbers.update(_numbers(connection)))
+        if (second := files.second) is not None:
+            stage.run("second disk", lambda: check_second_disk(connection, second, verdict))
         stage.run("envelopes", lambda: check_envelopes(connection, verdict))
         for done, page in enumerate(pages, 1):
             stage.run("records", lambda page=page: verdict.join(page.result()))  # type: ignore[misc]  # a default argument

@@ -122,6 +122,20 @@ class SlotFiles:
         overwrite_file(self._paths[index], slot)
         wipe(slot)
 
+    def take(self, epoch: Epoch) -> int:
+        """Write an epoch where it does no harm to one that is in use, and give the slot; missing slots are made."""
+        make_folder(self._folder)
+        for path in self._paths:
+            if not path.exists():
+                create_file(path, bytes(SLOT_BYTES))
+        slots = self.read()
+        held = [bytes(content) == bytes(epoch.encode()) for content in slots.contents]
+        index = held.index(True) if any(held) else int(not slots.is_dead(0) and slots.is_dead(1))
+        slots.wipe()
+        if not any(held):
+            self.write(index, epoch)
+        return index
+
     def kill(self, index: int) -> None:
         """Overwrite a slot in place with zeros, durably."""
         overwrite_file(self._paths[index], bytes(SLOT_BYTES))

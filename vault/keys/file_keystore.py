@@ -1,7 +1,7 @@
-"""The embedded key store: one sealed file beside two epoch slots; leaves out its bytes and their writing.
+"""The embedded key store: one sealed file beside two epoch slots, on one disk or two; no bytes or writes here.
 
-Bytes: `key_file.py`, `epoch.py`. Order of writes and recovery: `key_disk.py`. This module holds the keys in memory,
-lets one thread at a time change them, and decides what may be done while the store is sealed.
+Bytes: `key_file.py`, `epoch.py`. Order of writes and recovery: `key_disk.py`, `key_replicas.py`. This module holds the
+keys in memory, lets one thread at a time change them, and decides what may be done while the store is sealed.
 
 Promise: after `destroy` no copy made earlier opens anything, as the epoch secret that it needs exists nowhere. Not
 promised: what a flash chip, a copy-on-write file system or a snapshot keeps of an overwritten slot.
@@ -28,9 +28,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from vault.errors import IntegrityError, KuraError, NotFoundError, RefusedError, SealedError
 from vault.keys.custodian import SALT_BYTES, SCRYPT_LOG2_N, CustodianParameters, CustodianSecret
 from vault.keys.epoch import SECRET_BYTES, Epoch
-from vault.keys.key_disk import KeyDisk, StoredKeys
+from vault.keys.key_disk import StoredKeys
 from vault.keys.key_file import NONCE_BYTES, KeyFileHeader, KeyFileSecrets, check_value, seal_key_file
 from vault.keys.key_parts import ID_BYTES, KEY_BYTES, OpeningPart, TakingPart
+from vault.keys.key_replicas import KeyReplicas
 from vault.keys.key_wrap import unwrap_key, wrap_key
 from vault.keys.wiping import wipe
 
@@ -42,12 +43,15 @@ class FileKeyStore:
         finished_cut_run: whether the last reading found a run that a crash had cut, and finished it; worth a log line.
     """
 
-    def __init__(self, path: Path, epoch_dir: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, epoch_dir: Path, *, second: tuple[Path, Path] | None = None, read_only: bool = False
+    ) -> None:
         """Take a store that exists, sealed, and prove every byte of it.
 
         Args:
             path: the key file.
             epoch_dir: folder of the two epoch slots.
+            second: key file and slots' folder of a replica on another disk.
             read_only: never write, not even to finish a run that was cut; what changes the store is then refused.
 
         Raises:
@@ -55,7 +59,7 @@ class FileKeyStore:
             UnavailableError: `key-store-unreadable`, also if a slot is missing.
             IntegrityError: `key-file-damaged`, `key-file-outdated` or `epoch-slot-damaged`; nothing was changed.
         """
-        self._disk = KeyDisk(path, epoch_dir)
+        self._disk = KeyReplicas(_places(path, epoch_dir, second))
         self._read_only = read_only
         self._lock = threading.RLock()
         self._opening: OpeningPart | None = None
@@ -66,7 +70,13 @@ class FileKeyStore:
 
     @classmethod
     def create(
-        cls, path: Path, epoch_dir: Path, custodian: CustodianSecret, *, scrypt_log2_n: int = SCRYPT_LOG2_N
+        cls,
+        path: Path,
+        epoch_dir: Path,
+        custodian: CustodianSecret,
+        *,
+        second: tuple[Path, Path] | None = None,
+        scrypt_log2_n: int = SCRYPT_LOG2_N,
     ) -> "FileKeyStore":
         """Make an empty store and give it, opened.
 
@@ -74,6 +84,7 @@ class FileKeyStore:
             path: where the key file shall be.
             epoch_dir: folder for the slots, outside the vault's folder and outside backups.
             custodian: what shall open the store.
+            second: key file and slots' folder of a replica on another disk.
             scrypt_log2_n: cost of a passphrase: 17 is 128 MiB and some tenths of a second.
 
         Raises:
@@ -85,9 +96,10 @@ class FileKeyStore:
         header = KeyFileHeader(generation=1, epoch=1, custodian=parameters, check_value=check_value(secret))
         first = _new_epoch(1)
         secrets = KeyFileSecrets(secret, first.secret, _nonces())
-        KeyDisk(path, epoch_dir).create(first, seal_key_file(header, OpeningPart({}, {}), TakingPart({}, {}), secrets))
+        data = seal_key_file(header, OpeningPart({}, {}), TakingPart({}, {}), secrets)
+        KeyReplicas(_places(path, epoch_dir, second)).create(first, data)
         wipe(secret, first.secret)
-        store = cls(path, epoch_dir)
+        store = cls(path, epoch_dir, second=second)
         store.unseal(custodian)
         return store
 
@@ -105,11 +117,25 @@ class FileKeyStore:
             try:
                 self._header.require(secret)
                 opening = stored.file.open_opening(secret, stored.epoch.secret)
+                if not self._read_only:
+                    self._disk.bring_up(stored, opening, secret)
             except KuraError:
                 wipe(secret)
                 raise
             self.seal()
             self._opening, self._custodian = opening, secret
+
+    def bring_up(self) -> bool:
+        """Bring up a replica that was away and is there again; say whether all are alike now. Sealed, it only looks.
+
+        Raises:
+            IntegrityError: `key-replicas-differ`, or nothing stored can be read.
+        """
+        with self._lock, self._disk.reading() as stored:
+            if self._opening is not None and self._disk.behind:
+                self._require_unchanged(stored)
+                self._disk.bring_up(stored, self._opening, self._custodian)
+            return not self._disk.behind
 
     def seal(self) -> None:
         """Close the opening part and forget its keys in memory."""
@@ -213,6 +239,7 @@ class FileKeyStore:
     def check(self) -> None:
         """Read again all that is stored and compare it with what is in use, changing nothing."""
         with self._lock, self._disk.reading() as stored:
+            self._disk.require_all()
             stored.require_settled()
             if not self._read_only:  # beside a reader, the owner may have written since
                 self._require_unchanged(stored)
@@ -250,7 +277,7 @@ class FileKeyStore:
 
     def _settle(self, stored: StoredKeys) -> None:
         """Take over what was read, having finished a run that was cut."""
-        self.finished_cut_run = not self._read_only and self._disk.finish_cut_run(stored)
+        self.finished_cut_run = not self._read_only and self._disk.finish_cut_run()
         self._header, self._taking = stored.file.header, stored.taking
 
     def _require_unchanged(self, stored: StoredKeys) -> None:
@@ -272,6 +299,8 @@ class FileKeyStore:
         parameters, secret = custodian or (self._header.custodian, self._custodian)
         with self._disk.reading() as stored:
             self._require_unchanged(stored)
+            if new_epoch:
+                self._disk.require_all()
             epoch = _new_epoch(stored.epoch.number + 1) if new_epoch else stored.epoch
             header = replace(
                 self._header,
@@ -283,7 +312,7 @@ class FileKeyStore:
             data = seal_key_file(header, opening, taking, KeyFileSecrets(secret, epoch.secret, _nonces()))
             try:
                 if new_epoch:
-                    self._disk.rewrite_under(epoch, data, stored.slot)
+                    self._disk.rewrite_under(epoch, data)
                 else:
                     self._disk.rewrite(data)
             except BaseException:
@@ -292,6 +321,10 @@ class FileKeyStore:
             finally:
                 wipe(epoch.secret)
         self._opening, self._taking, self._header, self._custodian = opening, taking, header, secret
+
+
+def _places(path: Path, epoch_dir: Path, second: tuple[Path, Path] | None) -> list[tuple[Path, Path]]:
+    return [(path, epoch_dir)] + ([second] if second is not None else [])
 
 
 def _new_epoch(number: int) -> Epoch:

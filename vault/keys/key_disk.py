@@ -1,11 +1,12 @@
-"""Where key file and epoch slots lie: reading them together, writing them in order, finishing a run that was cut.
+"""Where one key file and its epoch slots lie: reading them together, writing each, finishing a run that was cut.
 
 Invariants:
 1. The key file is always whole: it is written beside and renamed.
 2. Some slot always holds the epoch that the key file names.
 3. When no run is under way, the other slot is dead. Until then nothing counts as destroyed.
 
-After a crash the key file decides (`finish_cut_run`): its own epoch stays, the other slot is overwritten with zeros.
+`key_replicas.py` takes the steps in their order. After a crash the key file decides (`finish_cut_run`): its own epoch
+stays, the other slot is overwritten with zeros.
 """
 
 from collections.abc import Iterator
@@ -119,25 +120,41 @@ class KeyDisk:
         with _write_errors():
             replace_file(self._path, data)
 
-    def rewrite_under(self, epoch: Epoch, data: bytes, old_slot: int) -> None:
-        """Write the key file anew under a new epoch, and make every older copy of it worthless.
-
-        Args:
-            epoch: the new epoch.
-            data: the key file sealed under it.
-            old_slot: the slot, 0 or 1, that holds the epoch so far.
+    def begin_epoch(self, epoch: Epoch, old_slot: int) -> None:
+        """Write a new epoch into the slot beside `old_slot` (0 or 1), which holds the epoch so far.
 
         Raises:
             UnavailableError: `key-store-write-failed`.
         """
         with _write_errors():
             self._slot_files.write(1 - old_slot, epoch)
-            # A crash here, or during it: the key file names the old epoch. Opening zeroes the new slot; nothing
-            # was destroyed.
-            replace_file(self._path, data)
-            # A crash here: the key file names the new epoch. Opening zeroes the old slot, which finishes the run.
+
+    def end_epoch(self, old_slot: int) -> None:
+        """Overwrite the slot of the epoch that ended with zeros.
+
+        Raises:
+            UnavailableError: `key-store-write-failed`.
+        """
+        with _write_errors():
             self._slot_files.kill(old_slot)
-            # From here on the old epoch's secret exists nowhere, and so no older key file opens.
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the key file's folder exists: where it does not, the disk is not mounted."""
+        return self._path.parent.is_dir()
+
+    def become(self, epoch: Epoch, data: bytes) -> None:
+        """Take another replica's epoch and key file, whatever is here; slots that are missing are made.
+
+        A crash leaves what was here, or what cannot be read: both are brought up again.
+
+        Raises:
+            UnavailableError: `key-store-write-failed`.
+        """
+        with _write_errors():
+            slot = self._slot_files.take(epoch)
+            replace_file(self._path, data)
+            self._slot_files.kill(1 - slot)
 
     def _read_together(self) -> tuple[KeyFile, Slots]:
         """Read file and slots as of one moment, also while another process (only ever its owner) writes them."""

@@ -75,6 +75,10 @@ class KeyFile:
     opening: bytes
     taking: bytes
 
+    def encode(self) -> bytes:
+        """Give the file's bytes."""
+        return self.header_bytes + self.opening + self.taking
+
     def open_taking(self, epoch_secret: bytearray) -> TakingPart:
         """Open the taking section, which proves every byte of the file.
 

@@ -94,6 +94,7 @@ class KeyStore(Protocol):
 
         Raises:
             NotFoundError: `disposal-key-unknown`; nothing was destroyed.
+            UnavailableError: `key-replica-away`: a disk that holds a replica is away; nothing was destroyed.
         """
 
     def disposal_key_ids(self) -> frozenset[str]:

@@ -28,6 +28,8 @@ class EventKind(StrEnum):
     VAULT_UNSEALED = "vault:key-store:unsealed"
     VAULT_SEALED = "vault:key-store:sealed"
     VAULT_BACKED_UP = "vault:backup:made"
+    SECOND_DISK_MISSED = "vault:second-disk:missed"
+    SECOND_DISK_RENEWED = "vault:second-disk:renewed"
     AUTHORITY_CREATED = "vault:authority:created"
     LISTENER_CERTIFIED = "vault:listener:certified"
     ROLE_GRANTED = "person:role:granted"

@@ -99,6 +99,15 @@ class Guard:
         self._open[ledger_id] = os.open(self._path(ledger_id), os.O_RDWR | os.O_CLOEXEC), 1 - whole
         self.store(ledger_id, note)
 
+    def replace(self, ledger_id: str, note: str) -> None:
+        """Write `note` into both slots of a file, made where it is missing: a replica that was away or is torn."""
+        path = self._path(ledger_id)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._open[ledger_id] = fd, 0
+        for _ in range(2):
+            self.store(ledger_id, note)
+
     def close(self) -> None:
         """Close the files."""
         for fd, _ in self._open.values():

@@ -16,6 +16,7 @@ from vault.ledger.sequencer import Sequencer
 from vault.records.intake.pdf_pool import PdfPool
 from vault.storage.objects import ObjectStore
 from vault.storage.ready import ReadyConnections
+from vault.storage.second.disk import SecondDisk
 from vault.storage.tables import ContractRow
 
 Clock = Callable[[], datetime]
@@ -49,6 +50,8 @@ class Ground:
     read_contracts: Callable[[], Mapping[str, Contract]]
     contracts: dict[str, Contract] = field(default_factory=dict)
     operator_ledger_id: str = "operator"
+    second: SecondDisk | None = None
+    bring_up_keys: Callable[[], bool] = lambda: True  # makes the key store's replicas alike; says whether they are
     bucket_lock: threading.Lock = field(default_factory=threading.Lock)
     ready: ReadyConnections = field(init=False)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from retention.periods import trigger_date
-from vault.errors import KuraError
+from vault.errors import KuraError, UnavailableError
 from vault.records.buckets import wanted_ahead
 from vault.records.engines import DATABASE, KEYS, missing_engines
 from vault.records.ground import Contract, Ground
@@ -66,7 +66,7 @@ def health_of(ground: Ground) -> Health:
     contracts = [] if DATABASE in missing else sorted(ground.contracts.items())
     return Health(
         ground.keys.is_sealed,
-        ground.sequencer.halted,
+        _halted(ground),
         missing,
         tuple(_contract(ground, contract) for _, contract in contracts),
         tuple(
@@ -75,6 +75,12 @@ def health_of(ground: Ground) -> Health:
         ),
         0 if any(name != KEYS for name in missing) else len(find_orphans(ground)),
     )
+
+
+def _halted(ground: Ground) -> KuraError | None:
+    if ground.second is not None and ground.second.is_first_away:
+        return UnavailableError("first-disk-away")
+    return ground.sequencer.halted
 
 
 def _contract(ground: Ground, contract: Contract) -> ContractHealth:

@@ -10,7 +10,7 @@ opened: it takes nothing before `kura recover`.
 import json
 import shutil
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +86,7 @@ def restore(
         sync_folders(folder)
         write_file(folder / SETTINGS, settings.encode())
     except BaseException:
-        _clear(folder)
+        clear(folder)
         raise
     return manifest
 
@@ -131,6 +131,12 @@ def _settings(path: Path, manifest: Manifest, epoch_dir: Path, database: ServedD
     if rows or database is not None:
         values["database"] = rows | ({"url": database.url} if database is not None else {})
     values["storage"] = {"stores": list(_STORES[: len(stores)])}
+    values.pop("second", None)  # the second disk is the lost vault's, and may hold more than the backup
+    return settings_text(values)
+
+
+def settings_text(values: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write settings as TOML."""
     lines = []
     for section, keys in values.items():
         # Strings, numbers, booleans and lists of strings: of these JSON's form is TOML's as well.
@@ -142,8 +148,8 @@ def _settings(path: Path, manifest: Manifest, epoch_dir: Path, database: ServedD
     return "\n".join(lines)
 
 
-def _clear(folder: Path) -> None:
-    """Remove what a failed restore left in a folder that was empty."""
+def clear(folder: Path) -> None:
+    """Remove what a failed attempt left in a folder that was empty."""
     with suppress(OSError):
         for path in folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -4,6 +4,7 @@ import hashlib
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import select
@@ -31,6 +32,7 @@ from vault.records.leases import Leases
 from vault.records.reading import Readings
 from vault.records.recovery import recover_ledger
 from vault.records.search import Searches
+from vault.records.second_disk import SecondDiskKeeper
 from vault.service_log import service_log
 from vault.storage.tables import BucketRow
 
@@ -48,6 +50,7 @@ class Vault:
         self.searches = Searches(ground, self.buckets)
         self.enrolment = Enrolment(ground)
         self.leases = Leases(ground.sequencer, _holder(folder))
+        self.second_disk = SecondDiskKeeper(ground, guard, folder)
         self._guard = guard
         self._origin = origin
         self._comparisons = Comparisons(ground, guard, folder / "ledgers")
@@ -63,6 +66,9 @@ class Vault:
     @property
     def problem(self) -> KuraError | None:
         """Why the vault takes no changes, or None."""
+        second = self.ground.second
+        if second is not None and second.is_first_away:
+            return UnavailableError("first-disk-away")
         return self.ground.sequencer.halted
 
     def start(self, closers: list[Callable[[], object]]) -> None:
@@ -71,6 +77,7 @@ class Vault:
         self.ground.sequencer.start()
         self._comparisons.compare_all()
         if not self._comparisons.suspects:
+            self.second_disk.begin()
             self.publish()
 
     def own_keys(self) -> None:
@@ -157,6 +164,7 @@ class Vault:
         self._compare_keys()
         self.make_ahead()
         index_pending(self.ground, self.buckets)
+        self.second_disk.begin()
         self.publish()
         return recovered
 
@@ -202,6 +210,7 @@ class Vault:
         if not closers:
             return
         self._disown()
+        self.second_disk.finish()
         self.ground.sequencer.stop()
         try:
             if self.problem is None:
@@ -229,7 +238,8 @@ class Vault:
         unused = keys.disposal_key_ids() - set(live)
         # Where several processes make keys, one without a row may be another's, whose transaction is under way.
         if unused and not self._has_recovered() and not self.ground.sequencer.is_shared:
-            keys.destroy(unused, self.ground.clock())
+            with suppress(UnavailableError):  # while the disk of a replica is away they stay: they harm nobody
+                keys.destroy(unused, self.ground.clock())
 
     def _has_recovered(self) -> bool:
         """Whether a ledger was ever recovered: then a key without a row may belong to a lost one."""

@@ -24,13 +24,16 @@ _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('kura migrate'))"
 PATIENCE_S = 30.0
 
 
-def open_database(place: Path | str, *, read_only: bool = False, patience_s: float | None = PATIENCE_S) -> Engine:
+def open_database(
+    place: Path | str, *, read_only: bool = False, patience_s: float | None = PATIENCE_S, is_recorded: bool = False
+) -> Engine:
     """Open a database: an SQLite file by its path, one of PostgreSQL by its URL.
 
     Args:
         place: path or URL.
         read_only: nothing can be written.
         patience_s: how long a statement may take in PostgreSQL; None: for ever.
+        is_recorded: what is written to SQLite is recorded for a second disk.
 
     Raises:
         UnavailableError: the file is not there (`create_database` makes it).
@@ -39,7 +42,7 @@ def open_database(place: Path | str, *, read_only: bool = False, patience_s: flo
         return tell_when_away(postgresql_engine(place, read_only=read_only, patience_s=patience_s))
     if not place.is_file():
         raise UnavailableError("database-missing", path=place.name)
-    return tell_when_away(sqlite_engine(place, read_only=read_only))
+    return tell_when_away(sqlite_engine(place, read_only=read_only, is_recorded=is_recorded))
 
 
 def create_database(place: Path | str, service_url: str | None = None) -> Engine:

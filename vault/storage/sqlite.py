@@ -8,18 +8,27 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from vault.storage.second.recorded import RecordedConnection
+
 _CACHE_KIB = 16 * 1024
 _POOL_SIZE = 16  # connections kept: to open one costs more than a transaction, and importing threads have one each
 
 
-def sqlite_engine(path: Path, *, read_only: bool) -> Engine:
-    """Open a database file that exists; transactions begin only where code says so."""
+def sqlite_engine(path: Path, *, read_only: bool, is_recorded: bool = False) -> Engine:
+    """Open a database file that exists; transactions begin only where code says so.
+
+    Recorded, its connections remember what they write, for the second disk.
+    """
     # Never made by opening: a file that is away for a moment must not be taken for an empty database.
     mode = "ro" if read_only else "rw"
     engine = create_engine(
         # Quoted: a folder's name may hold what would else be the URI's own.
         URL.create("sqlite+pysqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"}),
-        connect_args={"check_same_thread": False, "timeout": 30.0},
+        connect_args={
+            "check_same_thread": False,
+            "timeout": 30.0,
+            "factory": RecordedConnection if is_recorded else sqlite3.Connection,
+        },
         pool_size=_POOL_SIZE,
         # No limit: a thread that proves an entry while it reads one holds two, and must not wait for itself.
         max_overflow=-1,

@@ -4,18 +4,15 @@ A child process runs the product's own code and kills itself at the n-th call th
 before the call, after it, or in the middle of the bytes it writes. The parent then opens what is left.
 """
 
-import json
-import os
 import shutil
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import pytest
+from killed_writes import How, interrupt_disk, kill_this_process, run_killed
 
 from vault.errors import IntegrityError, RefusedError, UnavailableError
 from vault.keys.custodian import CustodianSecret
@@ -24,10 +21,6 @@ from vault.keys.file_keystore import FileKeyStore
 WORDS = CustodianSecret.from_passphrase("four words in a safe")
 OTHER_WORDS = CustodianSecret.from_passphrase("four other words")
 AT = datetime(2031, 4, 1, tzinfo=UTC)
-DISK_CALLS = ("open", "write", "pwrite", "ftruncate", "fsync", "replace", "rename", "unlink", "mkdir")
-
-How = Literal["before", "after", "torn"]
-Interrupt = Callable[[], None]
 
 
 @dataclass
@@ -65,60 +58,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     kept, doomed, dead = store.create_disposal_keys(3)
     store.destroy([dead], AT)
     return World(folder, kept, doomed, dead, store.create_signing_key(), store.wrap(kept, b"16 bytes of text"))
-
-
-def interrupt_disk(
-    set_attribute: Callable[[object, str, object], None], number: int, how: How, interrupt: Interrupt
-) -> list[str]:
-    """Replace the calls that change the disk by ones that interrupt at the given one; give the list they log to."""
-    calls: list[str] = []
-
-    def interrupted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # stands for calls of every shape
-            if name == "open" and not args[1] & os.O_CREAT:
-                return real(*args, **kwargs)
-            calls.append(name)
-            if len(calls) != number:
-                return real(*args, **kwargs)
-            if how == "torn" and name in {"write", "pwrite"}:
-                real(args[0], args[1][: len(args[1]) // 2], *args[2:])
-            if how == "after":
-                real(*args, **kwargs)
-            return interrupt()
-
-        return call
-
-    for name in DISK_CALLS:
-        set_attribute(os, name, interrupted(name, getattr(os, name)))
-    return calls
-
-
-def kill_this_process() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def run_killed(number: int, how: How, work: Callable[[Callable[[object], None]], None]) -> tuple[bool, list[Any]]:
-    """Run work in a child that is killed at a call, and say whether it lived, and what it acknowledged."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            write = os.write  # the real one: acknowledging is no disk call
-
-            def acknowledge(fact: object) -> None:
-                write(writing, json.dumps(fact).encode() + b"\n")
-
-            interrupt_disk(setattr, number, how, kill_this_process)
-            work(acknowledge)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        acknowledged = [json.loads(line) for line in pipe]
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in {0, -signal.SIGKILL}, "the child failed by itself"
-    return status == 0, acknowledged
 
 
 def require_whole(world: World, words: CustodianSecret = WORDS) -> FileKeyStore:

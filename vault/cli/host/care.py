@@ -11,6 +11,7 @@ from vault.errors import ConflictError, RefusedError
 from vault.records.backup import back_up as make_backup
 from vault.records.health import health_of
 from vault.records.scrub import Pause, Progress, scrub
+from vault.records.second_disk import SecondDiskHealth
 
 
 def state(call: Call) -> dict[str, Any]:
@@ -36,6 +37,7 @@ def state(call: Call) -> dict[str, Any]:
             for found in health.ledgers
         ],
         "orphans": health.orphan_count,
+        "second_disk": _second_disk(call.vault.second_disk.health()),
     }
 
 
@@ -74,6 +76,12 @@ def recover(call: Call) -> dict[str, Any]:
     """Close the ledgers that went back and go on under new origins."""
     logs = call.vault.recover(call.person())
     return {"recovered": [{"id": log.id, "origin": log.key.name, "log_vkey": log.key.encode()} for log in logs]}
+
+
+def _second_disk(health: SecondDiskHealth | None) -> dict[str, Any] | None:
+    if health is None:
+        return None
+    return {"folder": str(health.folder), "whole": health.is_whole, "reason": health.reason, "keys": health.has_keys}
 
 
 def _pause(bytes_per_second: int | None) -> Pause:

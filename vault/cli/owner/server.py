@@ -87,6 +87,7 @@ class _Rounds:
         self._vault, self._stations = vault, stations
         self._due: dict[Callable[[], object], tuple[float, float]] = {
             vault.publish: (0.0, PUBLISH_EVERY_S),
+            vault.second_disk.tend: (0.0, PUBLISH_EVERY_S),
             self._make_ahead: (0.0, KEEP_AHEAD_EVERY_S),
             self._sweep: (0.0, SWEEP_EVERY_S),
             self.admit_stations: (0.0, PUBLISH_EVERY_S),

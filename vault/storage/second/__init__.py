@@ -1,0 +1,1 @@
+"""The second disk of the embedded default: the rows file, its base, and what is told when a disk is away."""
