@@ -19,7 +19,7 @@ from vault.ledger.log import Log
 from vault.records.founding import adopted_policy
 from vault.records.ground import Contract
 from vault.settings import Settings
-from vault.storage.database import create_database, migrate, open_database, prepare_to_serve
+from vault.storage.database import create_database, migrate, open_database, prepare_to_serve, require_empty
 from vault.storage.filesystem import FilesystemStore
 from vault.storage.objects import ObjectStore
 from vault.storage.second.disk import SecondDisk
@@ -42,8 +42,12 @@ def make_database(folder: Path, settings: Settings, owner_url: str | None) -> No
     """
     if settings.database.url is None:
         create_database(folder / DATABASE).dispose()
-    else:
-        create_database(_required(owner_url), settings.database.url).dispose()
+        return
+    engine = create_database(_required(owner_url), settings.database.url)
+    try:
+        require_empty(engine)
+    finally:
+        engine.dispose()
 
 
 def open_rows(folder: Path, settings: Settings, *, read_only: bool = False) -> Engine:

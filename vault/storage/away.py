@@ -13,7 +13,7 @@ from sqlalchemy.engine import ExceptionContext
 
 from vault.errors import UnavailableError
 
-_SQLITE_AWAY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
+_SQLITE_AWAY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN})
 _PRIMARY = 0xFF  # the low byte of an extended result code of SQLite
 _SQLSTATES_AWAY = (  # PostgreSQL's manual, appendix A; a prefix each
     "08",  # connection exception

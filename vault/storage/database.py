@@ -46,28 +46,29 @@ def open_database(
 
 
 def create_database(place: Path | str, service_url: str | None = None) -> Engine:
-    """Make a database with the newest schema: an SQLite file anew, or in a database of PostgreSQL without a vault.
+    """Make a database with the newest schema: an SQLite file anew, or in a database of PostgreSQL; repeatable.
 
     Args:
         place: path, or the URL of PostgreSQL's owner role.
         service_url: of the role that is given the rights to serve (PostgreSQL).
-
-    Raises:
-        ConflictError: there is a vault in it.
     """
     if isinstance(place, Path):
         place.touch(mode=0o600)
     engine = open_database(place, patience_s=None)
     try:
         migrate(engine, service_url)
-        _require_empty(engine)
     except BaseException:
         engine.dispose()
         raise
     return engine
 
 
-def _require_empty(engine: Engine) -> None:
+def require_empty(engine: Engine) -> None:
+    """Check that no vault is in a database.
+
+    Raises:
+        ConflictError: `database-not-empty`.
+    """
     with engine.connect() as connection:
         if connection.scalar(select(LedgerRow.id).limit(1)) is not None:
             raise ConflictError("database-not-empty")

@@ -9,9 +9,8 @@ from vaults import custodian
 
 from vault.bootstrap import open_vault
 
-pytestmark = pytest.mark.both_worlds
 
-
+@pytest.mark.both_worlds
 def test_yesterdays_database_takes_nothing_until_it_is_recovered(home: Path, kura: Kura) -> None:
     deposited(kura)
     yesterday = save(home / "vault")

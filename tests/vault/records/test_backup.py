@@ -25,8 +25,6 @@ from vault.settings import read_settings
 from vault.storage import transfer
 from vault.storage.tables import EventRow
 
-pytestmark = pytest.mark.both_worlds
-
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[Vault]:
@@ -54,6 +52,7 @@ def restored(tmp_path: Path, name: str = "second") -> Path:
     return tmp_path / name
 
 
+@pytest.mark.both_worlds
 def test_a_backup_holds_its_own_event(vault: Vault, tmp_path: Path) -> None:
     take(vault, tmp_path, 3)
     done = made(vault, tmp_path)
@@ -69,6 +68,7 @@ def test_a_backup_holds_its_own_event(vault: Vault, tmp_path: Path) -> None:
     second.close()
 
 
+@pytest.mark.both_worlds
 def test_a_backup_renewed_copies_what_is_new_and_removes_nothing(vault: Vault, tmp_path: Path) -> None:
     take(vault, tmp_path, 5)
     first = made(vault, tmp_path)
@@ -83,6 +83,7 @@ def test_a_backup_renewed_copies_what_is_new_and_removes_nothing(vault: Vault, t
     assert verify_vault(restored(tmp_path), custodian()).is_sound
 
 
+@pytest.mark.both_worlds
 def test_a_backup_of_a_sealed_vault(vault: Vault, tmp_path: Path) -> None:
     take(vault, tmp_path)
     vault.seal()
@@ -99,6 +100,7 @@ def test_no_secret_is_copied(vault: Vault, tmp_path: Path) -> None:
     assert {"kura.db", "kura.toml", "keys/store", MANIFEST} <= names
 
 
+@pytest.mark.both_worlds
 def test_a_backup_that_was_cut_is_no_backup_and_goes_on(vault: Vault, tmp_path: Path) -> None:
     take(vault, tmp_path, 2)
     made(vault, tmp_path)
@@ -110,6 +112,7 @@ def test_a_backup_that_was_cut_is_no_backup_and_goes_on(vault: Vault, tmp_path: 
     assert verify_vault(restored(tmp_path), custodian()).is_sound
 
 
+@pytest.mark.both_worlds
 def test_a_restore_has_its_rows_in_the_folder_wherever_they_were(vault: Vault, tmp_path: Path) -> None:
     """A vault that lives in PostgreSQL is never reached by its restored double."""
     take(vault, tmp_path)

@@ -24,8 +24,6 @@ from vault.records.search import Query
 from vault.records.vault import Vault
 from vault.storage.tables import EventRow
 
-pytestmark = pytest.mark.both_worlds
-
 PURPOSE = Purpose(ViewPurpose.CASE_PROCESSING)
 
 
@@ -90,6 +88,7 @@ def events(vault: Vault, ledger_id: str) -> list[tuple[EventKind, dict[str, obje
     return [(event.kind, dict(event.body)) for event in found]
 
 
+@pytest.mark.both_worlds
 def test_an_older_database_stops_everything_with_the_reason(halted: Vault, past: Past, tmp_path: Path) -> None:
     assert halted.problem is not None
     assert halted.problem.code == "ledger-went-back"
@@ -135,6 +134,7 @@ def test_nothing_outside_the_database_changes_while_it_is_halted(past: Past) -> 
     assert [path.read_bytes() for path in watched] == before
 
 
+@pytest.mark.both_worlds
 def test_recovery_goes_on_under_a_new_origin_and_tells_what_is_missing(
     halted: Vault, past: Past, tmp_path: Path
 ) -> None:
@@ -168,6 +168,7 @@ def test_receipts_of_the_old_ledger_still_verify_and_are_given_again(halted: Vau
     assert b"".join(map(bytes, reading.parts())) == vaults.pdf(1)
 
 
+@pytest.mark.both_worlds
 def test_after_recovery_restarts_are_fine_and_the_old_ledger_stays_closed(past: Past, tmp_path: Path) -> None:
     vault = past.open()
     vault.recover(vault.actor(vaults.ADMIN))
@@ -241,6 +242,7 @@ def test_keys_of_buckets_that_only_the_lost_database_had_are_not_destroyed(past:
     vault.close()
 
 
+@pytest.mark.both_worlds
 def test_a_whole_other_database_is_beside_what_is_known(tmp_path: Path, clock: Clock) -> None:
     """The same ledger, as long, with other entries: as from a second machine that was started from one backup."""
     vault = vaults.new_vault(tmp_path, clock=clock)

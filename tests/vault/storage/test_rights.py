@@ -15,9 +15,10 @@ from sqlalchemy.exc import IntegrityError as ConstraintError
 from sqlalchemy.exc import ProgrammingError
 
 from vault.bootstrap import migrate_database, open_vault
+from vault.bootstrap.parts import make_database
 from vault.errors import ConflictError, IntegrityError, RefusedError
-from vault.settings import read_settings
-from vault.storage.database import create_database, migrate, open_database, prepare_to_serve, writing
+from vault.settings import DatabaseSettings, KeySettings, Settings, VaultSettings, read_settings
+from vault.storage.database import create_database, migrate, open_database, prepare_to_serve, require_empty, writing
 from vault.storage.rights import RIGHTS
 from vault.storage.tables import Base
 
@@ -174,7 +175,15 @@ def test_a_right_too_few_is_named_and_given_again_by_a_migration(database: Datab
 
 def test_a_database_with_a_vault_is_not_taken_for_another(database: Database) -> None:
     with refused(ConflictError, "database-not-empty"):
-        create_database(database.owner_url, engines.service_url(database.owner_url))
+        require_empty(database.owner)
+    create_database(database.owner_url, engines.service_url(database.owner_url)).dispose()  # repeatable
+    settings = Settings(
+        vault=VaultSettings(id="0" * 16, origin="kura.test"),
+        keys=KeySettings(epoch_dir=Path("/nowhere")),
+        database=DatabaseSettings(url=engines.service_url(database.owner_url)),
+    )
+    with refused(ConflictError, "database-not-empty"):
+        make_database(Path("/nowhere"), settings, database.owner_url)
 
 
 def test_a_vault_is_opened_with_the_newest_schema_only_and_its_owner_brings_it_there(tmp_path: Path) -> None:
