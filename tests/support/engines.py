@@ -86,8 +86,11 @@ def new_hsm(keeping: str = "inside", **query: str) -> str:
         run("softhsm", "token", label, PIN)
         _tokens.append(label)
     pin_file = Path(os.environ[_FOLDER]) / "pin"
-    pin_file.touch(0o600)
-    pin_file.write_text(PIN + "\n")
+    if not pin_file.exists():  # whole from its first moment: others of this run read it
+        new = pin_file.with_name(f"pin-{mark}")
+        new.touch(0o600)
+        new.write_text(PIN + "\n")
+        new.rename(pin_file)
     values = {
         "module-path": os.environ["HSM_MODULE"],
         "pin-source": f"file:{pin_file}",

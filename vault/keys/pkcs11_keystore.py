@@ -79,9 +79,12 @@ class Pkcs11KeyStore:
             UnavailableError: `hsm-away`, `hsm-full` or `key-store-write-failed`.
         """
         parts = Pkcs11Parts(address, vault_id, path, read_only=False)
+        pin = read_pin(address.pin_file)
         try:
-            parts.opening.log_in(read_pin(address.pin_file))
+            parts.opening.log_in(pin)
         except RefusedError as error:
+            if error.code != "hsm-pin-wrong":
+                raise
             raise RefusedError("hsm-opening-taken", token=address.opening_token) from error
         try:
             if parts.has_records():

@@ -292,7 +292,8 @@ def test_tokens_are_not_set_up_twice(inside: HsmPlace, tmp_path: Path) -> None:
         Pkcs11KeyStore.create(parse_hsm_uri(uri), VAULT, tmp_path / "other", WORDS, scrypt_log2_n=4)
     with refused(NotFoundError, "hsm-not-set-up"):
         Pkcs11KeyStore(address, "f" * 16, tmp_path / "other")
-    engines.run("softhsm", "token", inside.taking, engines.PIN)
+    command = ["softhsm2-util", "--init-token", "--free", "--label", inside.taking, "--so-pin", "1234", "--pin", "1234"]
+    subprocess.run(command, capture_output=True, check=True)
     store = inside.stored
     store_library = inside.opened()._parts.library  # noqa: SLF001 - as above
     with store_library.alone():
