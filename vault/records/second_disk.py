@@ -16,7 +16,7 @@ from vault.ledger.guard import Guard
 from vault.ledger.guard_on_both import GuardOnBoth
 from vault.people.actor import VAULT
 from vault.records.copying import write_file
-from vault.records.ground import Ground
+from vault.records.ground import Ground, append_operator_event
 from vault.records.manifest import SETTINGS
 from vault.service_log import service_log
 from vault.storage.second.disk import SecondDisk
@@ -116,11 +116,7 @@ class SecondDiskKeeper:
 
     def _append(self, kind: EventKind, body: dict[str, str]) -> None:
         event = VAULT.did(kind, self._ground.clock(), {**body})
-        self._try(
-            lambda: self._ground.sequencer.run(
-                lambda transaction: transaction.append(self._ground.operator_ledger_id, event)
-            )
-        )
+        self._try(lambda: append_operator_event(self._ground, event))
 
     def _try(self, task: Callable[[], object]) -> bool:
         """Do something that the next round does again where it fails; say whether it came out true."""

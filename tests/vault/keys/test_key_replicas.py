@@ -61,7 +61,7 @@ class World:
             store = self.alone(disk)
             store.unseal(WORDS)
             store.check()
-            assert store.unwrap(self.kept, self.wrapped) == b"a data key"
+            assert store.unwrap(self.kept, self.wrapped) == b"a data key as is"
             assert self.dead in store.tombstones()
             slots = [(self.folder / disk / "epochs" / name).read_bytes() for name in ("epoch-0", "epoch-1")]
             assert sorted(any(slot) for slot in slots) == [False, True]
@@ -75,7 +75,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     world.kept, world.doomed, world.dead = store.create_disposal_keys(3)
     store.destroy([world.dead], AT)
     world.signer = store.create_signing_key()
-    world.wrapped = store.wrap(world.kept, b"a data key")
+    world.wrapped = store.wrap(world.kept, b"a data key as is")
     world.require_alike()
     return world
 
@@ -124,7 +124,7 @@ def require_each_disk_has(here: World, tmp_path: Path, created: set[str], *, is_
         pulled.pull(disk)
         store = pulled.opened()
         assert created <= store.disposal_key_ids()
-        assert store.unwrap(here.kept, here.wrapped) == b"a data key"
+        assert store.unwrap(here.kept, here.wrapped) == b"a data key as is"
         assert (here.doomed in store.tombstones()) != (here.doomed in store.disposal_key_ids())
         assert here.doomed in store.tombstones() or not is_destroyed
 

@@ -41,7 +41,7 @@ def test_a_commit_that_the_disk_refuses_keeps_nothing_and_the_next_one_goes_on(b
         with held(bench):
             answers = [submit(bench, 1), submit(bench, 2)]
         codes = [error.code for answer in answers if isinstance(error := answer.exception(), KuraError)]
-    assert codes == ["database-away"] * 2
+    assert codes == ["commit-failed"] * 2
     assert (numbers(bench), persons(bench), bench.sequencer.halted) == ([0], [], None)
     assert submit(bench, 3).result().value == 1
     bench.restart()
