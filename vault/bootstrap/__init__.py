@@ -5,7 +5,7 @@ opens a vault's parts for reading only, to verify them.
 """
 
 from vault.bootstrap.opening import NewVault, create_vault, open_vault
-from vault.bootstrap.parts import now_utc
+from vault.bootstrap.parts import now_utc, probe_stores
 from vault.bootstrap.verifying import opened_files, verify_vault
 
-__all__ = ["NewVault", "create_vault", "now_utc", "open_vault", "opened_files", "verify_vault"]
+__all__ = ["NewVault", "create_vault", "now_utc", "open_vault", "opened_files", "probe_stores", "verify_vault"]

@@ -1,14 +1,17 @@
-"""`kura doctor`: what is wrong with a vault, or soon will be; each check with its sentence. Changes nothing."""
+"""`kura doctor`: what is wrong with a vault, or soon will be; each check with its sentence.
+
+Changes nothing, but for scratch objects in engines, on which their promises are tried.
+"""
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from vault.cli.doctor_finding import Finding, Level, wrong
+from vault.cli.doctor_stores import engine_findings, store_findings
 from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
 from vault.cli.options import PassphraseFile, perform
 from vault.cli.owner.wire import decode_error
@@ -16,30 +19,13 @@ from vault.errors import KuraError
 from vault.records.health import BUCKET_ALARM_DAYS
 from vault.records.orphans import ALARM_ABOVE
 from vault.settings import Settings, read_settings
+from vault.storage.s3_place import is_s3
 
 _MIN_FREE_BYTES = 1 << 30
 _LOW_FREE_PERCENT = 10
 _GIB = 1 << 30
 _KEEPS_OLD_BLOCKS = frozenset({"btrfs", "zfs", "bcachefs", "nilfs2", "f2fs"})
 _FORGETS = frozenset({"tmpfs", "ramfs"})
-
-
-class Level(StrEnum):
-    """How bad it is."""
-
-    FINE = "fine"
-    WARNING = "warning"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at."""
-
-    check: str
-    level: Level
-    en: str
-    ja: str
 
 
 def register(app: typer.Typer) -> None:
@@ -55,10 +41,11 @@ def doctor(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
         settings = read_settings(face.folder)
         findings.append(Finding("settings", Level.FINE, "The settings are valid.", "設定は正しいものです。"))
         findings += _places(face.folder, settings)
+        findings += engine_findings(face.folder, settings)
         state = perform(face, "state", {}, passphrase_file=passphrase_file)
         findings += _state(state)
     except KuraError as error:
-        findings.append(_wrong("vault", error))
+        findings.append(wrong("vault", error))
     marks = {Level.FINE: "  ok ", Level.WARNING: "warn ", Level.WRONG: "WRONG"}
     for finding in findings:
         mark = marks[finding.level]
@@ -80,7 +67,9 @@ def _places(folder: Path, settings: Settings) -> Iterator[Finding]:
             "Other users may look into the vault's folder; run chmod 700 on it.",
             "Kuraのフォルダーを他の利用者が見られます。chmod 700 を実行してください。",
         )
-    places = {f"store {number}": folder / store for number, store in enumerate(settings.storage.stores, 1)}
+    places = {
+        f"store {number}": folder / store for number, store in enumerate(settings.storage.stores, 1) if not is_s3(store)
+    }
     for name, place in (places | {"database": folder, "epoch": settings.keys.epoch_dir}).items():
         if not place.is_dir():
             yield Finding(
@@ -143,7 +132,7 @@ def file_system_of(place: Path, mounts: str) -> str:
 def _state(state: dict[str, Any]) -> Iterator[Finding]:
     """Judge what the owner says of the vault."""
     if state["halted"] is not None:
-        yield _wrong("ledger", decode_error(state["halted"]))
+        yield wrong("ledger", decode_error(state["halted"]))
     if state["sealed"]:
         yield Finding(
             "seal",
@@ -164,6 +153,7 @@ def _state(state: dict[str, Any]) -> Iterator[Finding]:
             f"{contract['records']} records; deposits can be taken sealed for {days} days.{more}",
             f"記録 {contract['records']} 件。封印中でも {days} 日先まで登録できます。{more_ja}",
         )
+    yield from store_findings(state)
     orphans = state["orphans"]
     level = Level.WRONG if orphans > ALARM_ABOVE else Level.FINE
     yield Finding(
@@ -172,7 +162,3 @@ def _state(state: dict[str, Any]) -> Iterator[Finding]:
         f"{orphans} stored objects have no record (kura serve sweeps what a crash left).",
         f"対応する記録のないオブジェクト：{orphans} 件（kura serve が整理します）。",
     )
-
-
-def _wrong(check: str, error: KuraError) -> Finding:
-    return Finding(check, Level.WRONG, error.sentence("en"), error.sentence("ja"))

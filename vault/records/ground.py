@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Engine
 
 from retention.policy import Policy
-from vault.errors import NotFoundError
+from vault.errors import NotFoundError, UnavailableError
 from vault.keys.keystore import KeyStore
 from vault.ledger.log import Log
 from vault.ledger.sequencer import Sequencer
@@ -60,6 +61,17 @@ class Ground:
         if contract is None:
             raise NotFoundError("contract-unknown")
         return contract
+
+    def require_residence(self, policy: Policy) -> None:
+        """Check that every store may hold what a policy keeps on the premises.
+
+        Raises:
+            RefusedError: bytes given to one of them might leave.
+        """
+        if any(record_class.residence == "on-premises" for record_class in policy.classes.values()):
+            for store in self.stores:
+                with suppress(UnavailableError):  # it is away; it is asked again before it is given anything
+                    store.require_on_premises()
 
     def log_of(self, contract_id: str) -> Log:
         """Give the ledger that a contract writes to now."""

@@ -9,8 +9,11 @@ from retention.periods import trigger_date
 from vault.errors import KuraError
 from vault.records.buckets import wanted_ahead
 from vault.records.ground import Contract, Ground
+from vault.records.healing import owed_count
+from vault.records.locking import LockQueue, lock_queue
 from vault.records.orphans import find_orphans
 from vault.sealing.bucket import BucketId
+from vault.storage.objects import ObjectStore
 from vault.storage.tables import BucketRow, RecordRow
 
 BUCKET_ALARM_DAYS = 7
@@ -38,6 +41,14 @@ class LedgerHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """One object store: why it takes and gives nothing now, or None."""
+
+    label: str
+    problem: KuraError | None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """How a vault stands.
 
@@ -45,6 +56,9 @@ class Health:
         is_sealed: whether custodians must open it before anything can be found or read.
         halted: why it takes no changes, or None.
         orphan_count: stored objects that no row names, of any age.
+        stores: each, in the settings' order.
+        owed_copies: copies still to be made, because their store was away.
+        locks: those still to be extended to the disposal day.
     """
 
     is_sealed: bool
@@ -52,6 +66,9 @@ class Health:
     contracts: tuple[ContractHealth, ...]
     ledgers: tuple[LedgerHealth, ...]
     orphan_count: int
+    stores: tuple[StoreHealth, ...]
+    owed_copies: int
+    locks: LockQueue
 
 
 def health_of(ground: Ground) -> Health:
@@ -65,7 +82,18 @@ def health_of(ground: Ground) -> Health:
             for log in sorted(ground.sequencer.logs(), key=lambda log: log.id)
         ),
         len(find_orphans(ground)),
+        tuple(_store(store) for store in ground.stores),
+        owed_count(ground),
+        lock_queue(ground),
     )
+
+
+def _store(store: ObjectStore) -> StoreHealth:
+    try:
+        store.require_there()
+    except KuraError as error:
+        return StoreHealth(store.label, error)
+    return StoreHealth(store.label, None)
 
 
 def _contract(ground: Ground, contract: Contract) -> ContractHealth:

@@ -3,14 +3,16 @@
 Order of writes: the key store is tried against the live epoch, then every file is copied and compared with the
 manifest, then `kura.toml`: a folder without it is no vault, so that a cut restore is removed and begun again.
 What was destroyed since the backup stays destroyed. A ledger that goes on after the backup shows when the vault is
-opened: it takes nothing before `kura recover`.
+opened: it takes nothing before `kura recover`. Objects that stood in an engine stand in folders afterwards, and their
+rows say so.
 """
 
 import json
 import shutil
+import sqlite3
 import tomllib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from vault.errors import ConflictError, IntegrityError, NotFoundError, RefusedEr
 from vault.keys.file_keystore import FileKeyStore
 from vault.records.backup import read_manifest
 from vault.records.copying import copy_file, digest_file, sync_folders, write_file
-from vault.records.manifest import KEY_FILE, SETTINGS, Manifest, store_of
+from vault.records.manifest import DATABASE, KEY_FILE, SETTINGS, Manifest, store_of
 
 _STORES = ("objects/a", "objects/b")
 
@@ -55,6 +57,7 @@ def restore(backup: Path, folder: Path, epoch_dir: Path, key_file: Path | None, 
         _copy(manifest, backup, folder, report)
         if key_file is not None:
             copy_file(key_file, folder / KEY_FILE)
+        _place_in_folders(folder / DATABASE)
         sync_folders(folder)
         write_file(folder / SETTINGS, settings.encode())
     except BaseException:
@@ -108,6 +111,19 @@ def _settings(path: Path, manifest: Manifest, epoch_dir: Path) -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def _place_in_folders(database: Path) -> None:
+    """Make the rows of copies those of folders: no versions, no locks, and none for a copy that is simply in place."""
+    try:
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE copies SET version = NULL, locked_until = NULL, lock_wanted = NULL")
+            connection.execute(
+                "DELETE FROM copies WHERE state = 'kept' AND store <"
+                " (SELECT copies FROM objects WHERE name = copies.object_name)"
+            )
+    except sqlite3.Error as error:
+        raise IntegrityError("backup-damaged", file=DATABASE) from error
 
 
 def _clear(folder: Path) -> None:
