@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import buckets
 import engines
 import pikepdf
 
@@ -20,7 +21,7 @@ from vault.people.persons import NewPerson
 from vault.records.request import DepositRequest
 from vault.records.source import FileSource
 from vault.records.vault import Vault
-from vault.settings import DatabaseSettings
+from vault.settings import DatabaseSettings, StorageSettings
 
 CONTRACT = "nishinomiya"
 PASSPHRASE = "trial passphrase"
@@ -53,7 +54,7 @@ def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datet
         tmp_path / "vault.epoch",
         origin="kura.test/vault",
         scrypt_log2_n=4,
-        **(on_engines() if engines.is_engines() else {}),
+        **(on_engines(tmp_path) if engines.is_engines() else {}),
     )
     vault = create_vault(tmp_path / "vault", new, clock or now_utc)
     if sealed:
@@ -61,9 +62,15 @@ def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datet
     return vault
 
 
-def on_engines() -> dict[str, Any]:
+def on_engines(tmp_path: Path) -> dict[str, Any]:
     """What of a new vault's settings names the engines of this run."""
-    return {"database": DatabaseSettings(url=engines.new_database())}
+    return {"database": DatabaseSettings(url=engines.new_database()), "storage": in_buckets(tmp_path)}
+
+
+def in_buckets(tmp_path: Path, *, lock_s: int = 30) -> StorageSettings:
+    """Two new buckets, whose credentials lie in `tmp_path`."""
+    lines = (buckets.line(tmp_path), buckets.line(tmp_path))
+    return StorageSettings(stores=lines, engine_lock_s=lock_s, engine_timeout_s=5.0)
 
 
 def reopen(vault: Vault) -> Vault:
