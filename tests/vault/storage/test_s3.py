@@ -205,6 +205,7 @@ def test_another_version_and_a_marker_over_an_object_hide_nothing(tmp_path: Path
 def attempts_on(attacker: Minio, bucket: str, facts: Facts) -> dict[str, Callable[[], object]]:
     """What an attacker would do to a locked object."""
     name, version, until = facts.address.name, facts.address.version, facts.locked_until
+    assert until is not None
     soon = Retention("COMPLIANCE", datetime.now(UTC) + timedelta(seconds=1))
     return {
         "delete": lambda: attacker.remove_object(bucket, name, version_id=version),
