@@ -68,12 +68,14 @@ EDGES = [
 ]
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("start", EDGES)
 @pytest.mark.parametrize("end", EDGES)
 def test_a_range_is_the_slice_of_the_bytes(clip: Reading, start: int, end: int) -> None:
     assert content_of(clip, start, max(0, end - start)) == CLIP[start : max(start, end)]
 
 
+@pytest.mark.both_worlds
 def test_random_ranges_are_slices(clip: Reading) -> None:
     rng = random.Random(1)
     for _ in range(60):
@@ -81,12 +83,14 @@ def test_random_ranges_are_slices(clip: Reading) -> None:
         assert content_of(clip, start, count) == CLIP[start : start + count]
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("start", [len(CLIP), len(CLIP) + 1, len(CLIP) + 2 * SEGMENT])
 @pytest.mark.parametrize("count", [0, 1, SEGMENT, None])
 def test_beyond_the_end_there_is_nothing(clip: Reading, start: int, count: int | None) -> None:
     assert content_of(clip, start, count) == b""
 
 
+@pytest.mark.both_worlds
 def test_the_whole_is_the_whole(clip: Reading) -> None:
     assert content_of(clip) == CLIP
     assert (clip.content_bytes, clip.media_type) == (len(CLIP), "video/mp4")
@@ -123,6 +127,7 @@ def test_the_reading_is_in_the_ledger_before_the_first_byte_is_given(vault: Vaul
     assert next(reading.parts())
 
 
+@pytest.mark.both_worlds
 def test_where_the_log_cannot_be_written_nothing_is_shown(vault: Vault) -> None:
     record_id = deposit(vault)
     vault.ground.sequencer.halt(UnavailableError("guard-unwritable", reason="OSError"))
@@ -131,6 +136,7 @@ def test_where_the_log_cannot_be_written_nothing_is_shown(vault: Vault) -> None:
     assert stored.events(vault, vaults.CONTRACT, EventKind.CONTENT_READ) == []
 
 
+@pytest.mark.both_worlds
 def test_many_records_are_read_under_one_event(vault: Vault) -> None:
     ids = [deposit(vault, crash_load.sound(n, 99), "call_recording") for n in range(5)]
     readings = vault.readings.read_many(vault.actor(vaults.OFFICER), vaults.CONTRACT, ids, PURPOSE)
@@ -139,6 +145,7 @@ def test_many_records_are_read_under_one_event(vault: Vault) -> None:
     assert event.body["records"] == ids
 
 
+@pytest.mark.both_worlds
 def test_of_many_nothing_is_shown_where_one_is_unknown(vault: Vault) -> None:
     ids = [deposit(vault), vaults.new_id()]
     with refused(NotFoundError, "record-unknown"):
@@ -146,6 +153,7 @@ def test_of_many_nothing_is_shown_where_one_is_unknown(vault: Vault) -> None:
     assert stored.events(vault, vaults.CONTRACT, EventKind.CONTENT_READ) == []
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("who", [vaults.ADMIN, vaults.WORKER, vaults.OPERATOR])
 def test_a_denial_is_refused_and_logged(shared: Vault, who: str) -> None:
     record_id = deposit(shared)
@@ -157,6 +165,7 @@ def test_a_denial_is_refused_and_logged(shared: Vault, who: str) -> None:
     assert (denials[-1].actor, denials[-1].body["records"]) == (f"person:{who}", [record_id])
 
 
+@pytest.mark.both_worlds
 def test_whoever_may_read_nothing_does_not_learn_what_exists(shared: Vault) -> None:
     with refused(RefusedError, "not-allowed"):
         read(shared, vaults.new_id(), vaults.WORKER)
