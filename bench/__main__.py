@@ -10,7 +10,9 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bench.database import database_deposits
 from bench.ingest import ingest_pdf, ingest_video, two_copies
+from bench.large import large
 from bench.latency import deposit_latency
 from bench.ledger import ledger
 from bench.memory import memory
@@ -40,6 +42,8 @@ BENCHMARKS: Mapping[str, Callable[[Options], Result]] = {
     "deposit-latency": deposit_latency,
     "ledger": ledger,
     "peers": peers,
+    "database-deposits": database_deposits,
+    "large": large,
 }
 _WORK = Path(__file__).parent / ".work"
 

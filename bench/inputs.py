@@ -4,8 +4,10 @@ Nothing of a vault is here. Sizes and numbers follow a day of scanning and of vi
 of 12 MiB.
 """
 
+import io
 import os
 import random
+import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +62,17 @@ def mp4(content_bytes: int, media: random.Random) -> bytes:
     """Give a valid MP4 file of exactly `content_bytes` bytes."""
     media_bytes = content_bytes - len(mp4_head(0))
     return mp4_head(media_bytes) + media.randbytes(media_bytes)
+
+
+def wav(samples: int) -> bytes:
+    """Make a recording of that many samples of random sound: 16 bits, 8,000 a second."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(os.urandom(2 * samples))
+    return file.getvalue()
 
 
 def make_pdfs(folder: Path, count: int) -> Inputs:

@@ -159,12 +159,12 @@ def _append(vault: Vault, number: int) -> None:
     def change(transaction: Transaction) -> None:
         transaction.append(ledger_id, event)
 
-    vault.ground.sequencer.run(change)
+    vault.ground.sequencer.run(change, ledger_id)
 
 
 def _receipt(vault: Vault, number: int) -> str:
     event = Event(EventKind.CONTENT_READ, now_utc(), "vault", {"n": number})
     log = vault.ground.log_of(CONTRACT)
-    done = vault.ground.sequencer.run(lambda transaction: transaction.append(log.id, event))
+    done = vault.ground.sequencer.run(lambda transaction: transaction.append(log.id, event), log.id)
     [appended] = done.appended
     return log.receipt_at(appended.entry, appended.index, appended.size, appended.note).encode()

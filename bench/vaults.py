@@ -24,17 +24,24 @@ from vault.records.deposited import Deposited
 from vault.records.request import DepositRequest
 from vault.records.source import BytesSource, FileSource
 from vault.records.vault import Vault
+from vault.settings import DatabaseSettings
 
 CONTRACT = "nishinomiya"
-PDF_CLASS, VIDEO_CLASS = "application_form", "surveillance_video"
+PDF_CLASS, CALL_CLASS, VIDEO_CLASS = "application_form", "call_recording", "surveillance_video"
 _PASSPHRASE = "bench"  # noqa: S105 - it guards random bytes
 _CLERK, _MANAGER = "1001:Clerk:scan_operator", "1002:Manager:operations_manager"
 _SCRYPT_LOG2_N = 4  # what it costs to open the key store is not measured
 
 
-def make_vault(folder: Path, copies: int = 1) -> None:
-    """Make a vault whose video class has `copies` copies, in a process of its own, and leave it closed."""
-    run(_make, folder, copies)
+def make_vault(folder: Path, copies: int = 1, database: str | None = None) -> None:
+    """Make a vault whose recordings have `copies` copies, in a process of its own, and leave it closed.
+
+    Args:
+        folder: a new one.
+        copies: of recordings.
+        database: URL of an empty PostgreSQL database; without it, an SQLite file in the folder.
+    """
+    run(_make, folder, copies, database)
 
 
 @contextmanager
@@ -64,6 +71,11 @@ def request_for(name: str) -> DepositRequest:
     subject_key = None if is_video else f"NIS-{name.partition('.')[0]}"
     class_id = VIDEO_CLASS if is_video else PDF_CLASS
     return DepositRequest(str(uuid_utils.uuid7()), class_id, subject_key, None, now_utc(), file_name=name)
+
+
+def recording_for() -> DepositRequest:
+    """Say of a call's recording what the exchange says, that it ended just now."""
+    return DepositRequest(str(uuid_utils.uuid7()), CALL_CLASS, None, None, now_utc())
 
 
 def depositor_for(vault: Vault, name: str) -> Actor:
@@ -103,12 +115,20 @@ def timed_import(folder: str, source: str) -> Mapping[str, Any]:
         return {"seconds": import_files(vault, paths)}
 
 
-def _make(folder: str, copies: int) -> Mapping[str, Any]:
+def _make(folder: str, copies: int, database: str | None) -> Mapping[str, Any]:
     text = (files("policies") / f"{CONTRACT}.toml").read_text("utf-8").replace("copies = 2", f"copies = {copies}")
     path, secret = Path(folder), CustodianSecret.from_passphrase(_PASSPHRASE)
     people = [NewPerson.parse(_CLERK), NewPerson.parse(_MANAGER)]
     epoch_dir = path.with_name(path.name + ".epoch")
-    new = NewVault(text, people, secret, epoch_dir, _PASSPHRASE, scrypt_log2_n=_SCRYPT_LOG2_N)
+    new = NewVault(
+        text,
+        people,
+        secret,
+        epoch_dir,
+        _PASSPHRASE,
+        database=DatabaseSettings(url=database),
+        scrypt_log2_n=_SCRYPT_LOG2_N,
+    )
     create_vault(path, new).close()
     return {}
 

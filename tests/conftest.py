@@ -19,6 +19,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both_worlds: runs on the embedded adapters and on real engines")
     config.addinivalue_line("markers", "engines: needs real engines")
+    config.addinivalue_line("markers", "in_buckets: on real engines its objects stand in buckets, elsewhere in folders")
+    # For the support modules, and processes that a test starts.
+    os.environ["KURA_TEST_WORLD"] = config.getoption("--world")
     if config.getoption("--world") == "engines" and not hasattr(config, "workerinput"):
         config.stash[_RUNNING] = engines.start()
 
@@ -41,23 +44,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=dropped)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Say where objects are to stand before the first fixture makes a vault: many tests damage files in folders."""
+    os.environ["KURA_TEST_OBJECTS"] = "buckets" if item.get_closest_marker("in_buckets") else "folders"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     ran = len(terminalreporter.stats.get("passed", ())) + len(terminalreporter.stats.get("failed", ()))
     terminalreporter.write_line(f"world {config.getoption('--world')}: {ran} tests ran")
 
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    # Skipping is failing: what a test needs is there, or the run is red.
-    if exitstatus == 0 and session.testscollected == 0 and not hasattr(session.config, "workerinput"):
-        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-
-
-@pytest.fixture(autouse=True)
-def _world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tell the support modules, and processes that a test starts, which world this is."""
-    monkeypatch.setenv("KURA_TEST_WORLD", request.config.getoption("--world"))
+@pytest.fixture(autouse=True, scope="module")
+def _engines() -> Iterator[None]:
+    """Drop the databases and tokens that a module's tests have made, when all its vaults are closed."""
     yield
-    if os.environ.get("KURA_TEST_WORLD") == "engines":
+    if engines.is_engines():
         engines.forget()
 
 

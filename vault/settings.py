@@ -36,9 +36,13 @@ class KeySettings(_Section):
 
 
 class DatabaseSettings(_Section):
-    """Where rows lie: in the folder, or in a PostgreSQL database. A URL holds no password: libpq knows `passfile`."""
+    """Where rows lie: in the folder, or in a PostgreSQL database. A URL holds no password: libpq knows `passfile`.
+
+    The URL is that of the role that serves. The owner's, who migrates, is given to the commands that need it.
+    """
 
     url: Annotated[str, Field(pattern=r"^postgresql://")] | None = None  # without: kura.db in the folder
+    patience_s: Annotated[float, Field(ge=0.5, le=3600)] = 30.0  # for one statement of PostgreSQL
 
 
 class StorageSettings(_Section):

@@ -8,14 +8,21 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
+
+import psycopg
+import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "engines"
 PIN = "123456"
 _FOLDER = "KURA_ENGINES"
 _databases: list[str] = []
+_tokens: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -65,14 +72,95 @@ def is_engines() -> bool:
 
 
 def new_database() -> str:
-    """Make an empty database; give the URL with which its owner connects. Dropped when the test ends."""
+    """Make an empty database; give the URL with which its owner connects. Dropped when the test's module ends."""
     name = f"kura_{token_hex(6)}"
     run("postgresql", "database", name)
     _databases.append(name)
     return os.environ["PG_OWNER_URL"].replace("/postgres?", f"/{name}?")
 
 
+def new_hsm(keeping: str = "inside", **query: str) -> str:
+    """Make two tokens for a new vault; give the URI for its settings."""
+    mark = token_hex(6)
+    for label in (f"taking-{mark}", f"opening-{mark}"):
+        run("softhsm", "token", label, PIN)
+        _tokens.append(label)
+    pin_file = Path(os.environ[_FOLDER]) / "pin"
+    pin_file.touch(0o600)
+    pin_file.write_text(PIN + "\n")
+    values = {
+        "module-path": os.environ["HSM_MODULE"],
+        "pin-source": f"file:{pin_file}",
+        "opening-token": f"opening-{mark}",
+        "disposal-keys": keeping,
+    }
+    text = "&".join(f"{name}={value}" for name, value in (values | query).items())
+    return f"pkcs11:token=taking-{mark}?{text}"
+
+
 def forget() -> None:
-    """Drop the databases of the test that has ended."""
+    """Drop the databases and tokens of the tests that have ended."""
+    while _tokens:
+        run("softhsm", "drop", _tokens.pop())
     while _databases:
         run("postgresql", "drop", _databases.pop())
+
+
+def service_url(owner_url: str) -> str:
+    """Give the URL with which a vault connects to the same database, as the weak role."""
+    return owner_url.replace("//kura_owner@", "//kura_service@")
+
+
+def superuser_url(owner_url: str) -> str:
+    """Give the URL of whoever may do anything in the same database: a dishonest administrator."""
+    folder = Path(os.environ[_FOLDER]) / "postgresql" / "run"
+    port = owner_url.split("//", 1)[1].split(":", 1)[1].split("/", 1)[0]
+    name = owner_url.split("?", 1)[0].rsplit("/", 1)[1]
+    return f"postgresql://postgres@/{name}?host={folder}&port={port}"
+
+
+def owner_url(service_url: str) -> str:
+    """Give the URL with which the owner connects to the database that a vault connects to."""
+    return service_url.replace("//kura_service@", "//kura_owner@")
+
+
+def sql(database: str, statements: str) -> None:
+    """Run statements as the superuser."""
+    folder = Path(os.environ[_FOLDER]) / "postgresql"
+    subprocess.run(
+        [SCRIPTS / "postgresql", "sql", folder, database],
+        input=statements, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+
+
+def reload(setting: str, value: str) -> None:
+    """Have the server read its settings again; returns when a new connection sees it."""
+    url = superuser_url(os.environ["PG_OWNER_URL"])
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_reload_conf()")
+    for _ in range(200):
+        with psycopg.connect(url, autocommit=True) as connection:
+            row = connection.execute("SELECT current_setting(%s)", [setting]).fetchone()
+        if row == (value,):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(setting, value)
+
+
+@contextmanager
+def own_postgresql() -> Iterator[None]:
+    """Start a server for the tests that stop, kill or unsettle it; all functions here speak of it meanwhile."""
+    folder = Path(tempfile.mkdtemp(prefix="kura-server-"))
+    folder.chmod(0o711)  # the server is another user
+    others = list(_databases)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(_FOLDER, str(folder))
+        for line in run("postgresql", "start").splitlines():
+            patch.setenv(*line.split("=", 1))
+        try:
+            yield
+        finally:
+            run("postgresql", "resume")
+            run("postgresql", "stop")
+            shutil.rmtree(folder)
+            _databases[:] = others

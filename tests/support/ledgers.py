@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import engines
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, select
 
@@ -52,10 +53,13 @@ class LedgerBench:
 
     folder: Path
     max_batch: int = 256
+    patience_s: float = 60.0
     signing_keys: dict[str, Ed25519PrivateKey] = field(default_factory=dict)
     engine: Engine = field(init=False)
     guard: Guard = field(init=False)
     sequencer: Sequencer = field(init=False)
+
+    url: str | None = None  # of the database in the world of engines, where there is one
 
     @property
     def database(self) -> Path:
@@ -67,18 +71,36 @@ class LedgerBench:
 
     def start(self) -> "LedgerBench":
         self.guards.mkdir(exist_ok=True)
-        self.engine = open_database(self.database) if self.database.exists() else create_database(self.database)
+        self.engine = self.open_or_create()
         self.guard = Guard(self.guards)
-        self.sequencer = Sequencer(self.engine, self.logs(), self.guard, max_batch=self.max_batch)
+        self.sequencer = Sequencer(
+            self.engine,
+            self.logs(),
+            self.guard,
+            take_up=self.take_up,
+            max_batch=self.max_batch,
+            patience_s=self.patience_s,
+        )
         self.sequencer.start()
         return self
+
+    def open_or_create(self) -> Engine:
+        if self.url is not None:
+            return open_database(self.url)
+        if engines.is_engines():
+            self.url = engines.new_database()
+            return create_database(self.url)
+        return open_database(self.database) if self.database.exists() else create_database(self.database)
 
     def logs(self) -> list[Log]:
         """Take every ledger up from its rows."""
         names = [column.key for column in LedgerRow.__mapper__.column_attrs]
         with self.engine.connect() as connection:
             rows = connection.execute(select(*(getattr(LedgerRow, name) for name in names))).mappings().all()
-        return [Log(self.engine, LedgerRow(**row), self.signing_keys[row["id"]].sign) for row in rows]
+        return [self.take_up(LedgerRow(**row)) for row in rows]
+
+    def take_up(self, row: LedgerRow) -> Log:
+        return Log(self.engine, row, self.signing_keys[row.id].sign)
 
     def stop(self) -> None:
         self.sequencer.stop()
@@ -108,7 +130,7 @@ class LedgerBench:
             for number in numbers:
                 transaction.append(ledger_id, event(number))
 
-        return self.sequencer.run(change)
+        return self.sequencer.run(change, ledger_id)
 
     def append_each(self, numbers: Iterable[int], per_commit: int) -> None:
         """Append events, so many to a commit."""

@@ -44,8 +44,19 @@ def custodian() -> CustodianSecret:
     return CustodianSecret.from_passphrase(PASSPHRASE)
 
 
-def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datetime] | None = None) -> Vault:
-    """Make a vault in `tmp_path`/vault, its epoch in `tmp_path`/vault.epoch; it does not unseal itself."""
+def new_vault(
+    tmp_path: Path,
+    *,
+    sealed: bool = False,
+    clock: Callable[[], datetime] | None = None,
+    engines_used: dict[str, Any] | None = None,
+) -> Vault:
+    """Make a vault in `tmp_path`/vault, its epoch in `tmp_path`/vault.epoch; it does not unseal itself.
+
+    `engines_used` is what of `on_engines(tmp_path)` it runs on; without, all of it in that world.
+    """
+    if engines_used is None:
+        engines_used = on_engines(tmp_path) if engines.is_engines() else {}
     people = [NewPerson.parse(text) for text in PEOPLE]
     new = NewVault(
         policy_text(),
@@ -54,7 +65,7 @@ def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datet
         tmp_path / "vault.epoch",
         origin="kura.test/vault",
         scrypt_log2_n=4,
-        **(on_engines(tmp_path) if engines.is_engines() else {}),
+        **engines_used,
     )
     vault = create_vault(tmp_path / "vault", new, clock or now_utc)
     if sealed:
@@ -64,7 +75,13 @@ def new_vault(tmp_path: Path, *, sealed: bool = False, clock: Callable[[], datet
 
 def on_engines(tmp_path: Path) -> dict[str, Any]:
     """What of a new vault's settings names the engines of this run."""
-    return {"database": DatabaseSettings(url=engines.new_database()), "storage": in_buckets(tmp_path)}
+    owner_url = engines.new_database()
+    return {
+        "database": DatabaseSettings(url=engines.service_url(owner_url)),
+        "owner_url": owner_url,
+        "hsm": engines.new_hsm("outside"),
+        **({"storage": in_buckets(tmp_path)} if os.environ.get("KURA_TEST_OBJECTS") == "buckets" else {}),
+    }
 
 
 def in_buckets(tmp_path: Path, *, lock_s: int = 30) -> StorageSettings:

@@ -15,9 +15,11 @@ from vault.api.problems import problem_response
 from vault.api.protocol import FINGERPRINT
 from vault.api.rates import Rates
 from vault.errors import KuraError, RefusedError
+from vault.ledger.batch import told
 from vault.people.stations import Station, station_by_certificate
 from vault.records.ground import Ground
 from vault.service_log import service_log
+from vault.storage.losses import is_passing
 
 STATION: Final = "kura.station"
 _PASS_OVER_BYTES: Final = 16 << 20
@@ -39,7 +41,10 @@ class Gate:
         try:
             station = self._station(scope.get(FINGERPRINT))
             self._rates.take_request(station.name)
-        except KuraError as error:
+        except Exception as raised:
+            if not isinstance(raised, KuraError) and not is_passing(raised):
+                raise
+            error = told(raised)
             await problem_response(error)(scope, exchange.receive, exchange.send)
             self._log.info("refused", method=scope["method"], code=error.code, status=exchange.status)
             return

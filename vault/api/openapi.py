@@ -164,5 +164,6 @@ def _health() -> Schema:
     text, flag = {"type": "string"}, {"type": "boolean"}
     return _object(
         {"alive": flag, "sealed": flag, "takes": flag, "newest": {"type": "integer"}}
+        | {"missing": {"type": "array", "items": text}}
         | dict.fromkeys(("time", "station", "kind", "contract", "log_vkey"), text)
     )

@@ -27,19 +27,23 @@ from vault.api.gate import STATION
 from vault.api.intake import Intake, Upload
 from vault.api.problems import problem_of, problem_response
 from vault.errors import IntegrityError, KuraError, NotFoundError, RefusedError, UnavailableError
+from vault.ledger.batch import told
 from vault.ledger.event import format_instant
-from vault.ledger.tiles import parse_tile_path
+from vault.ledger.log import Log
+from vault.ledger.tiles import Tile, parse_tile_path
 from vault.people.certificates import pem
 from vault.people.stations import Station
 from vault.records.announcement import announced
 from vault.records.buckets import BucketAhead
 from vault.records.deposited import Deposited
+from vault.records.engines import missing_engines
 from vault.records.journals import JournalKind
 from vault.records.numbering import newest_number
 from vault.records.request import check_record_id
 from vault.records.vault import Vault
 from vault.sealing.spooled import MEDIA_TYPE as SPOOLED
 from vault.service_log import service_log
+from vault.storage.losses import is_passing
 
 _MAX_CSR_BYTES = 16 << 10
 
@@ -124,7 +128,7 @@ class Routes:
             tile = parse_tile_path("tile/{level}/{index}".format(**request.path_params))
         except RefusedError as error:
             raise NotFoundError("route-unknown") from error
-        return Response(await run_in_threadpool(log.published_tile, tile), media_type="application/octet-stream")
+        return Response(await run_in_threadpool(self._tile, log, tile), media_type="application/octet-stream")
 
     async def get_buckets(self, request: Request) -> Response:
         """Give the public halves that a station may seal to."""
@@ -150,6 +154,7 @@ class Routes:
                 "alive": True,
                 "sealed": vault.is_sealed,
                 "takes": vault.problem is None,
+                "missing": list(await run_in_threadpool(missing_engines, vault.ground)),
                 "time": format_instant(vault.ground.clock()),
                 "station": station.name,
                 "kind": station.kind.value,
@@ -162,6 +167,13 @@ class Routes:
     async def get_openapi(self, _: Request) -> Response:
         """Give the description of these routes."""
         return _json(openapi.document())
+
+    def _tile(self, log: Log, tile: Tile) -> bytes:
+        try:
+            return log.published_tile(tile)
+        except NotFoundError:
+            self._vault.ground.follow()  # another process may have appended what it is asked for
+            return log.published_tile(tile)
 
     def _buckets_ahead(self, station: Station) -> list[tuple[RecordClass, BucketAhead]]:
         vault = self._vault
@@ -252,7 +264,9 @@ async def _no_route(_: Request, error: Exception) -> Response:
 
 
 async def _defect(_: Request, error: Exception) -> Response:
-    """A defect: told by its type, and logged with where it was, never with what it was about."""
+    """A database that went away; or a defect: told by its type, logged with where it was, never what it was about."""
+    if is_passing(error):
+        return problem_response(told(error))
     frames = traceback.extract_tb(error.__traceback__)
     at = f"{frames[-1].name}:{frames[-1].lineno}" if frames else "-"
     service_log().error("defect", reason=type(error).__name__, at=at)

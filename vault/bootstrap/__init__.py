@@ -4,8 +4,17 @@
 opens a vault's parts for reading only, to verify them.
 """
 
-from vault.bootstrap.opening import NewVault, create_vault, open_vault
+from vault.bootstrap.opening import NewVault, create_vault, migrate_database, open_vault
 from vault.bootstrap.parts import now_utc, probe_stores
 from vault.bootstrap.verifying import opened_files, verify_vault
 
-__all__ = ["NewVault", "create_vault", "now_utc", "open_vault", "opened_files", "probe_stores", "verify_vault"]
+__all__ = [
+    "NewVault",
+    "create_vault",
+    "migrate_database",
+    "now_utc",
+    "open_vault",
+    "opened_files",
+    "probe_stores",
+    "verify_vault",
+]

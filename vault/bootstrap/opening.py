@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from vault.bootstrap.parts import (
@@ -16,13 +17,16 @@ from vault.bootstrap.parts import (
     make_database,
     make_keys,
     make_stores,
+    migrate_rows,
     now_utc,
     open_keys,
     open_rows,
     open_stores,
+    take_up_log,
 )
 from vault.errors import ConflictError, RefusedError
 from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
+from vault.keys.pkcs11_uri import parse_hsm_uri
 from vault.ledger.guard import Guard
 from vault.ledger.sequencer import Sequencer
 from vault.people.persons import NewPerson
@@ -40,7 +44,7 @@ from vault.settings import (
     read_settings,
     write_settings,
 )
-from vault.storage.database import migrate
+from vault.storage.database import prepare_to_serve
 
 LOCK = "lock"
 
@@ -57,6 +61,7 @@ class NewVault:
     origin: str | None = None
     listener: ListenerSettings = field(default_factory=ListenerSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    owner_url: str | None = None  # of PostgreSQL's owner role, who makes the tables
     storage: StorageSettings = field(default_factory=StorageSettings)
     hsm: str | None = None
     scrypt_log2_n: int = SCRYPT_LOG2_N
@@ -69,9 +74,12 @@ def create_vault(folder: Path, new: NewVault, clock: Clock = now_utc) -> Vault:
 
     Raises:
         ConflictError: the folder holds something already.
-        RefusedError: policy or people are not valid.
+        RefusedError: policy, people or the HSM's URI are not valid, or the HSM is not fit.
+        UnavailableError: a disk or an engine failed.
     """
     adopted_policy(new.policy_text, "policy")
+    if new.hsm is not None:
+        parse_hsm_uri(new.hsm)
     if folder.exists() and any(folder.iterdir()):
         raise ConflictError("folder-not-empty", folder=str(folder))
     vault_id = secrets.token_hex(8)
@@ -87,7 +95,7 @@ def create_vault(folder: Path, new: NewVault, clock: Clock = now_utc) -> Vault:
     for path in (folder, folder / "keys", folder / "ledgers", new.epoch_dir):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_stores(folder, settings)
-    make_database(folder, settings)
+    make_database(folder, settings, new.owner_url)
     make_keys(folder, settings, new.custodian, scrypt_log2_n=new.scrypt_log2_n)
     if new.auto_unseal_passphrase is not None:
         _write_secret(folder / CUSTODIAN_FILE, new.auto_unseal_passphrase)
@@ -123,14 +131,35 @@ def open_vault(folder: Path, custodian: CustodianSecret | None = None, clock: Cl
     return vault
 
 
+def migrate_database(folder: Path, owner_url: str | None) -> None:
+    """Bring the database of a vault's folder to the newest schema, and PostgreSQL's rights with it.
+
+    Args:
+        folder: the vault's; whoever serves it from PostgreSQL may go on meanwhile, and is to be started anew after.
+        owner_url: of PostgreSQL's owner role.
+
+    Raises:
+        RefusedError: `owner-url-missing`, or a role that will not do.
+        ConflictError: another process owns the folder, and the database in it.
+    """
+    settings = read_settings(folder)
+    lock = _lock(folder) if settings.database.url is None else None
+    try:
+        migrate_rows(folder, settings, owner_url)
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
 def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
     lock = _lock(folder)
     closers: list[Callable[[], object]] = [lambda: os.close(lock)]
     try:
         engine = open_rows(folder, settings)
         closers.insert(0, engine.dispose)
-        migrate(engine)
+        prepare_to_serve(engine)
         keys = open_keys(folder, settings)
+        closers.insert(0, keys.seal)
         guard = Guard(settings.keys.epoch_dir)
         closers.insert(0, guard.close)
         logs = load_logs(engine, keys)
@@ -143,12 +172,19 @@ def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
         ground = Ground(
             vault_id=settings.vault.id,
             engine=engine,
-            sequencer=Sequencer(engine, logs, guard, max_batch=settings.sequencer.max_batch),
+            sequencer=Sequencer(
+                engine,
+                logs,
+                guard,
+                take_up=partial(take_up_log, engine, keys),
+                max_batch=settings.sequencer.max_batch,
+            ),
             keys=keys,
             stores=open_stores(folder, settings),
             pdf_pool=pool,
             clock=clock,
             days_ahead=settings.buckets.days_ahead,
+            read_contracts=partial(load_contracts, engine),
             contracts=load_contracts(engine),
         )
         for contract in ground.contracts.values():

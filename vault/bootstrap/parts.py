@@ -7,15 +7,17 @@ from pathlib import Path
 
 from sqlalchemy import Engine, select
 
-from vault.errors import SealedError, UnavailableError
+from vault.errors import RefusedError, SealedError, UnavailableError
 from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
 from vault.keys.file_keystore import FileKeyStore
 from vault.keys.keystore import KeyStore
+from vault.keys.pkcs11_keystore import Pkcs11KeyStore
+from vault.keys.pkcs11_uri import parse_hsm_uri
 from vault.ledger.log import Log
 from vault.records.founding import adopted_policy
 from vault.records.ground import Contract
 from vault.settings import Settings
-from vault.storage.database import create_database, open_database
+from vault.storage.database import create_database, migrate, open_database
 from vault.storage.filesystem import FilesystemStore
 from vault.storage.objects import ObjectStore
 from vault.storage.s3 import S3Store
@@ -31,26 +33,56 @@ def now_utc() -> datetime:
     return datetime.now(UTC)  # noqa: TID251 - this is the one clock that everybody is handed
 
 
-def make_database(folder: Path, settings: Settings) -> None:
-    """Make the database of a new vault, with the newest schema."""
-    create_database(_database(folder, settings)).dispose()
+def make_database(folder: Path, settings: Settings, owner_url: str | None) -> None:
+    """Make the database of a new vault, with the newest schema; in PostgreSQL as the owner, for the service's role.
+
+    Raises:
+        RefusedError: `owner-url-missing`.
+        ConflictError: there is a vault in it.
+    """
+    if settings.database.url is None:
+        create_database(folder / DATABASE).dispose()
+    else:
+        create_database(_required(owner_url), settings.database.url).dispose()
 
 
 def open_rows(folder: Path, settings: Settings, *, read_only: bool = False) -> Engine:
-    """Open the database of a vault; errors as `open_database`."""
-    return open_database(_database(folder, settings), read_only=read_only)
+    """Open the database of a vault; errors as `open_database`. One for reading only has time for long statements."""
+    place = settings.database.url or folder / DATABASE
+    return open_database(place, read_only=read_only, patience_s=None if read_only else settings.database.patience_s)
+
+
+def migrate_rows(folder: Path, settings: Settings, owner_url: str | None) -> None:
+    """Bring a vault's database to the newest schema, and the service's rights with it; errors as `make_database`."""
+    if settings.database.url is None:
+        engine = open_rows(folder, settings)
+    else:
+        engine = open_database(_required(owner_url), patience_s=None)
+    try:
+        migrate(engine, settings.database.url)
+    finally:
+        engine.dispose()
 
 
 def make_keys(
     folder: Path, settings: Settings, custodian: CustodianSecret, *, scrypt_log2_n: int = SCRYPT_LOG2_N
 ) -> None:
     """Make the key store of a new vault."""
-    FileKeyStore.create(folder / KEY_FILE, settings.keys.epoch_dir, custodian, scrypt_log2_n=scrypt_log2_n)
+    path, hsm = folder / KEY_FILE, settings.keys.hsm
+    if hsm is None:
+        FileKeyStore.create(path, settings.keys.epoch_dir, custodian, scrypt_log2_n=scrypt_log2_n)
+    else:
+        Pkcs11KeyStore.create(
+            parse_hsm_uri(hsm), settings.vault.id, path, custodian, scrypt_log2_n=scrypt_log2_n
+        ).seal()
 
 
 def open_keys(folder: Path, settings: Settings, *, read_only: bool = False) -> KeyStore:
     """Open the key store of a vault, sealed."""
-    return FileKeyStore(folder / KEY_FILE, settings.keys.epoch_dir, read_only=read_only)
+    path, hsm = folder / KEY_FILE, settings.keys.hsm
+    if hsm is None:
+        return FileKeyStore(path, settings.keys.epoch_dir, read_only=read_only)
+    return Pkcs11KeyStore(parse_hsm_uri(hsm), settings.vault.id, path, read_only=read_only)
 
 
 def make_stores(folder: Path, settings: Settings) -> None:
@@ -131,7 +163,12 @@ def load_logs(engine: Engine, keys: KeyStore | None) -> list[Log]:
     names = [column.key for column in LedgerRow.__mapper__.column_attrs]
     with engine.connect() as connection:
         rows = connection.execute(select(*(getattr(LedgerRow, name) for name in names))).mappings().all()
-    return [Log(engine, LedgerRow(**row), _signer(keys, row["signing_key_id"])) for row in rows]
+    return [take_up_log(engine, keys, LedgerRow(**row)) for row in rows]
+
+
+def take_up_log(engine: Engine, keys: KeyStore | None, row: LedgerRow) -> Log:
+    """Take up one ledger from its row."""
+    return Log(engine, row, _signer(keys, row.signing_key_id))
 
 
 def _signer(keys: KeyStore | None, key_id: str) -> Callable[[bytes], bytes]:
@@ -143,5 +180,7 @@ def _signer(keys: KeyStore | None, key_id: str) -> Callable[[bytes], bytes]:
     return sign
 
 
-def _database(folder: Path, settings: Settings) -> Path | str:
-    return settings.database.url or folder / DATABASE
+def _required(owner_url: str | None) -> str:
+    if owner_url is None:
+        raise RefusedError("owner-url-missing")
+    return owner_url

@@ -16,6 +16,8 @@ from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
 from vault.cli.options import PassphraseFile, perform
 from vault.cli.owner.wire import decode_error
 from vault.errors import KuraError
+from vault.keys.pkcs11_health import hsm_problems
+from vault.keys.pkcs11_uri import parse_hsm_uri
 from vault.records.health import BUCKET_ALARM_DAYS
 from vault.records.orphans import ALARM_ABOVE
 from vault.settings import Settings, read_settings
@@ -42,6 +44,7 @@ def doctor(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
         findings.append(Finding("settings", Level.FINE, "The settings are valid.", "設定は正しいものです。"))
         findings += _places(face.folder, settings)
         findings += engine_findings(face.folder, settings)
+        findings += _hsm(settings)
         state = perform(face, "state", {}, passphrase_file=passphrase_file)
         findings += _state(state)
     except KuraError as error:
@@ -90,6 +93,22 @@ def _places(folder: Path, settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _hsm(settings: Settings) -> Iterator[Finding]:
+    """Look at the HSM, where the keys are in one."""
+    if settings.keys.hsm is None:
+        return
+    problems = list(hsm_problems(parse_hsm_uri(settings.keys.hsm)))
+    for error in problems:
+        yield wrong("hsm", error)
+    if not problems:
+        yield Finding(
+            "hsm",
+            Level.FINE,
+            "Both tokens are there, and the HSM wraps keys as RFC 5649 does.",
+            "HSMの両方のトークンがあり、鍵ラップはRFC 5649と一致しています。",
+        )
+
+
 def _free_space(name: str, place: Path) -> Finding:
     usage = shutil.disk_usage(place)
     percent, gib = 100 * usage.free // usage.total, usage.free / _GIB
@@ -133,6 +152,13 @@ def _state(state: dict[str, Any]) -> Iterator[Finding]:
     """Judge what the owner says of the vault."""
     if state["halted"] is not None:
         yield wrong("ledger", decode_error(state["halted"]))
+    for engine in state["missing"]:
+        yield Finding(
+            engine,
+            Level.WRONG,
+            "It does not answer: start it, or mount its disk.",
+            "応答がありません。起動するか、ディスクを接続してください。",
+        )
     if state["sealed"]:
         yield Finding(
             "seal",

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from vault.bootstrap import NewVault, create_vault
 from vault.cli.face import Answer, Face, command
 from vault.cli.host.keys import read_secret
-from vault.cli.options import PassphraseFile, read_passphrase, read_text
+from vault.cli.options import DatabaseUrl, OwnerUrl, PassphraseFile, database_of, read_passphrase, read_text
 from vault.errors import RefusedError
 from vault.keys.custodian import CustodianSecret
 from vault.keys.shares import SHARED_BYTES, split_secret
@@ -42,10 +42,13 @@ def init(  # noqa: PLR0913 - one option each
     listen: Annotated[
         str | None, typer.Option("--listen", metavar="HOST:PORT", help="Let stations connect. 送信端末の接続先")
     ] = None,
+    hsm: Annotated[str | None, typer.Option("--hsm", metavar="URI", help="Keys in an HSM. 鍵をHSMに置く")] = None,
     passphrase_file: PassphraseFile = None,
     shares: Annotated[
         str | None, typer.Option("--shares", metavar="K-of-N", help="Open by shares. 分散鍵で開く")
     ] = None,
+    database: DatabaseUrl = None,
+    owner_url: OwnerUrl = None,
 ) -> Answer:
     """Kuraを作成します。Make a vault."""
     people = [NewPerson.parse(text) for text in person]
@@ -54,7 +57,16 @@ def init(  # noqa: PLR0913 - one option each
     custodian = read_secret("\n".join(lines) if passphrase is None else passphrase)
     epoch = epoch_dir or target.with_name(f"{target.resolve().name}.epoch")
     new = NewVault(
-        read_policy(policy), people, custodian, epoch, passphrase if auto_unseal else None, origin, _listener(listen)
+        read_policy(policy),
+        people,
+        custodian,
+        epoch,
+        passphrase if auto_unseal else None,
+        origin,
+        _listener(listen),
+        database_of(database),
+        owner_url,
+        hsm=hsm,
     )
     vault = create_vault(target, new)
     try:

@@ -1,4 +1,4 @@
-"""`kura backup` and `kura restore`."""
+"""`kura backup`, `kura restore` and `kura migrate`."""
 
 import os
 from collections.abc import Iterator
@@ -7,19 +7,20 @@ from typing import Annotated
 
 import typer
 
-from vault.bootstrap import open_vault
+from vault.bootstrap import migrate_database, open_vault
 from vault.cli.face import Answer, Face, command
 from vault.cli.host.call import Item
-from vault.cli.options import As, PassphraseFile, custodian_of, perform
-from vault.errors import UnavailableError
+from vault.cli.options import As, DatabaseUrl, OwnerUrl, PassphraseFile, custodian_of, database_of, perform
+from vault.errors import RefusedError, UnavailableError
 from vault.ledger.event import format_instant
-from vault.records.restore import restore
+from vault.records.restore import ServedDatabase, restore
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     command(app, "backup")(backup)
     command(app, "restore")(restore_backup)
+    command(app, "migrate")(migrate)
 
 
 def backup(
@@ -58,12 +59,15 @@ def restore_backup(
     target: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder. 新しいフォルダー")],
     epoch_dir: Annotated[Path, typer.Option("--epoch-dir", help="The live epoch slots. 現在のエポック鍵の場所")],
     key_file: Annotated[Path | None, typer.Option("--key-file", help="A newer key store. 新しい鍵保管ファイル")] = None,
+    database: DatabaseUrl = None,
+    owner_url: OwnerUrl = None,
     passphrase_file: PassphraseFile = None,
 ) -> Answer:
-    """バックアップを新しいフォルダーに復元します。Restore a backup into a new folder and open it."""
+    """バックアップを新しいフォルダーに復元します。Restore a backup into a new folder, or with rows in PostgreSQL."""
     custodian = custodian_of(passphrase_file)
+    served = _served(database, owner_url)
     with face.progress("restoring", "復元中") as show:
-        manifest = restore(source, target, epoch_dir, key_file, show)
+        manifest = restore(source, target, epoch_dir, key_file, show, served)
     face.say(f"Restored in {target}.", f"{target} に復元しました。")
     vault = open_vault(target, custodian)
     try:
@@ -76,6 +80,21 @@ def restore_backup(
         halted = {"code": problem.code, "sentence": sentence}
     made_at = format_instant(manifest.made_at)
     return Answer({"dir": str(target.resolve()), "made_at": made_at, "files": len(manifest.files), "halted": halted})
+
+
+def migrate(face: Face, owner_url: OwnerUrl = None) -> Answer:
+    """データベースを新しい版に移行し、権限を付け直します。Bring the database to this program's schema."""
+    migrate_database(face.folder, owner_url)
+    face.say("The database is of this program's schema.", "データベースはこのプログラムの構造になりました。")
+    return Answer({"migrated": True})
+
+
+def _served(url: str | None, owner_url: str | None) -> ServedDatabase | None:
+    if database_of(url).url is None or url is None:
+        return None
+    if owner_url is None:
+        raise RefusedError("owner-url-missing")
+    return ServedDatabase(url, owner_url)
 
 
 def _folder(path: Path) -> int:

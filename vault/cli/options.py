@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from vault.cli.face import Face
 from vault.cli.host.call import Item, Request
@@ -15,6 +16,7 @@ from vault.cli.host.keys import read_secret
 from vault.cli.owner.owner import Tell, ask
 from vault.errors import RefusedError
 from vault.keys.custodian import CustodianSecret
+from vault.settings import DatabaseSettings
 
 As = Annotated[str | None, typer.Option("--as", metavar="NUMBER", help="Who acts, by staff number. 操作者の職員番号")]
 Contract = Annotated[
@@ -27,6 +29,14 @@ PassphraseFile = Annotated[
         envvar="KURA_PASSPHRASE_FILE",
         help="File with the passphrase, or with shares, one per line. パスフレーズか分散鍵のファイル",
     ),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option("--database", metavar="URL", help="PostgreSQL, as the role that serves. 接続用ロールのURL"),
+]
+OwnerUrl = Annotated[
+    str | None,
+    typer.Option("--owner-url", envvar="KURA_OWNER_URL", metavar="URL", help="Who owns its tables. 表の所有者のURL"),
 ]
 Receipts = Annotated[Path | None, typer.Option("--receipts", help="Folder for receipts. 登録証明の出力先フォルダー")]
 
@@ -80,6 +90,18 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise RefusedError("input-unreadable", reason=type(error).__name__) from error
+
+
+def database_of(url: str | None) -> DatabaseSettings:
+    """Give the settings of a database: of PostgreSQL by its URL, or in the vault's folder where there is none.
+
+    Raises:
+        RefusedError: `settings-wrong`.
+    """
+    try:
+        return DatabaseSettings(url=url)
+    except ValidationError as error:
+        raise RefusedError("settings-wrong", key="database.url", reason=error.errors()[0]["msg"]) from error
 
 
 def open_input(path: Path) -> int:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from vault.canonical_json import Json
 from vault.errors import IntegrityError, KuraError
@@ -35,6 +35,11 @@ class RecordsCheck:
         self.engine = engine
         self._secrets = secrets
         self._copies = CopiesCheck(stores, away)
+
+    def open_all(self, connection: Connection) -> None:
+        """Open every bucket now, so that the key store is not needed any more."""
+        if self._secrets is not None:
+            self._secrets = self._secrets.open_all(connection)
 
     def page(self, record_ids: Sequence[str]) -> Verdict:
         """Check consecutive records; where one cannot even be read, each by itself, so that it is named."""

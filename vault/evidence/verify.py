@@ -37,10 +37,10 @@ from vault.ledger.log import Log
 from vault.records.numbering import Numbers, numbers_from
 from vault.records.shadows import find_shadows
 from vault.sealing.bucket_secrets import BucketSecrets
-from vault.storage.database import require_current_schema
 from vault.storage.objects import ObjectStore, is_object_name
 from vault.storage.statement import Statement
 from vault.storage.tables import LedgerRow, ObjectRow, RecordRow, StationRow
+from vault.storage.whole import require_whole
 
 T = TypeVar("T")
 _RECORDS_PER_PAGE = 64
@@ -82,6 +82,8 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
         connection.begin(),
     ):
         # The first page forks the children, before any thread exists; this one connection they set aside, unused.
+        # Every bucket is opened before that: no child may use its parent's HSM.
+        stage.run("buckets", lambda: check.open_all(connection))
         pages = stage.run("records", lambda: [pool.submit(_page_in_child, page) for page in _pages(connection)]) or []
         total = stage.run("database", lambda: _count_of_whole(connection))
         if total is None:  # what the other checks say of a damaged database means nothing
@@ -151,13 +153,7 @@ class _Stage:
 
 def _count_of_whole(connection: Connection) -> int:
     """Check that the database is whole; give the number of its records."""
-    require_current_schema(connection)
-    problems = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check").all()]
-    if problems != ["ok"]:
-        raise IntegrityError("database-damaged", count=len(problems))
-    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    if broken:
-        raise IntegrityError("reference-broken", table=broken[0][0], count=len(broken))
+    require_whole(connection)
     return connection.scalar(select(func.count()).select_from(RecordRow)) or 0
 
 

@@ -24,11 +24,6 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.keywrap import (
-    InvalidUnwrap,
-    aes_key_unwrap_with_padding,
-    aes_key_wrap_with_padding,
-)
 
 from vault.errors import IntegrityError, KuraError, NotFoundError, RefusedError, SealedError
 from vault.keys.custodian import SALT_BYTES, SCRYPT_LOG2_N, CustodianParameters, CustodianSecret
@@ -36,6 +31,7 @@ from vault.keys.epoch import SECRET_BYTES, Epoch
 from vault.keys.key_disk import KeyDisk, StoredKeys
 from vault.keys.key_file import NONCE_BYTES, KeyFileHeader, KeyFileSecrets, check_value, seal_key_file
 from vault.keys.key_parts import ID_BYTES, KEY_BYTES, OpeningPart, TakingPart
+from vault.keys.key_wrap import unwrap_key, wrap_key
 from vault.keys.wiping import wipe
 
 
@@ -147,15 +143,12 @@ class FileKeyStore:
     def wrap(self, key_id: str, plaintext: bytes) -> bytes:
         """Wrap `plaintext` under a disposal key with AES-KWP."""
         with self._lock:  # held throughout: a key destroyed meanwhile is zeros in memory
-            return aes_key_wrap_with_padding(self._disposal_key(key_id), plaintext)
+            return wrap_key(self._disposal_key(key_id), plaintext)
 
     def unwrap(self, key_id: str, wrapped: bytes) -> bytes:
         """Unwrap what `wrap` gave."""
         with self._lock:  # as in `wrap`
-            try:
-                return aes_key_unwrap_with_padding(self._disposal_key(key_id), wrapped)
-            except InvalidUnwrap as error:
-                raise IntegrityError("wrapped-key-altered", key_id=key_id) from error
+            return unwrap_key(self._disposal_key(key_id), wrapped, key_id)
 
     def destroy(self, key_ids: Collection[str], at: datetime) -> None:
         """Destroy disposal keys for good and keep a tombstone of each; all of them or, on an error, none."""

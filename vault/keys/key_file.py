@@ -150,7 +150,7 @@ def check_value(custodian_secret: bytearray) -> bytes:
 def _encode_header(header: KeyFileHeader, opening_bytes: int, taking_bytes: int) -> bytes:
     fields: dict[str, Any] = {
         "check": header.check_value.hex(),
-        "custodian": _encode_custodian(header.custodian),
+        "custodian": encode_custodian(header.custodian),
         "epoch": header.epoch,
         "format": _FORMAT,
         "generation": header.generation,
@@ -160,7 +160,8 @@ def _encode_header(header: KeyFileHeader, opening_bytes: int, taking_bytes: int)
     return _MAGIC + canonical_json(fields) + b"\n"
 
 
-def _encode_custodian(parameters: CustodianParameters) -> dict[str, str | int]:
+def encode_custodian(parameters: CustodianParameters) -> dict[str, str | int]:
+    """Give custodian parameters as JSON."""
     if isinstance(parameters, PassphraseParameters):
         return {"kind": "passphrase", "salt": parameters.salt.hex(), "scrypt_log2_n": parameters.log2_n}
     return {"kind": "shares", "threshold": parameters.threshold, "count": parameters.count}
@@ -171,10 +172,15 @@ def _decode_header(fields: dict[str, object]) -> KeyFileHeader:
     custodian = fields["custodian"]
     if fields["format"] != _FORMAT or not isinstance(custodian, dict):
         raise ValueError(fields["format"])
-    return KeyFileHeader(_whole(fields["generation"]), _whole(fields["epoch"]), _decode_custodian(custodian), check)
+    return KeyFileHeader(_whole(fields["generation"]), _whole(fields["epoch"]), decode_custodian(custodian), check)
 
 
-def _decode_custodian(fields: dict[str, object]) -> CustodianParameters:
+def decode_custodian(fields: dict[str, object]) -> CustodianParameters:
+    """Read what `encode_custodian` gave.
+
+    Raises:
+        ValueError, KeyError or TypeError: it is nothing of the kind.
+    """
     if fields["kind"] == "shares":
         return ShareParameters(_whole(fields["threshold"]), _whole(fields["count"]))
     salt, log2_n = bytes.fromhex(str(fields["salt"])), _whole(fields["scrypt_log2_n"])

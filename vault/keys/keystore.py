@@ -6,7 +6,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from vault.keys.custodian import CustodianSecret
+from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
 
 
 class KeyStore(Protocol):
@@ -24,10 +24,12 @@ class KeyStore(Protocol):
     keys; a key without a row is harmless, and the caller sweeps it.
 
     Concurrency: safe to call from several threads. One process owns the store; the owner of the vault's lock sees to
-    that.
+    that. In an HSM a key that another process made or destroyed is known at once.
 
-    Errors: those named at each method. After UnavailableError `key-store-write-failed` the outcome is unknown: the
-    store has sealed itself, and opening it again recovers from what is stored. Nothing is retried in here.
+    Errors: those named at each method. A device that is gone seals the opening part, and every method that needs it
+    raises UnavailableError `hsm-away`; signing resumes when it is back. After UnavailableError
+    `key-store-write-failed` the outcome is unknown: the store has sealed itself, and opening it again recovers from
+    what is stored. No change is retried in here.
 
     Trust: fully trusted. Whoever holds an opened store can read every record that is not yet destroyed. Whoever holds
     a copy of what is stored, and the custodians' secret, can read what was not destroyed when the copy was made, and
@@ -48,18 +50,25 @@ class KeyStore(Protocol):
             IntegrityError: what is stored is damaged.
         """
 
+    def replace_custodian(self, custodian: CustodianSecret, *, scrypt_log2_n: int = SCRYPT_LOG2_N) -> None:
+        """Let another passphrase or other shares open the store from now on. Needs the store opened."""
+
     def seal(self) -> None:
         """Close the opening part and forget its keys in memory. Harmless to repeat; signing goes on."""
 
     def create_disposal_keys(self, count: int) -> list[str]:
-        """Make `count` AES-256 keys in one durable write and give their ids, which nothing else has ever had."""
+        """Make `count` AES-256 keys durably and give their ids, which nothing else has ever had.
+
+        Cut, it may leave keys that nobody was told of, as if it had not been told in time.
+        """
 
     def wrap(self, key_id: str, plaintext: bytes) -> bytes:
-        """Wrap `plaintext` (1 byte or more) under a disposal key with AES-KWP (RFC 5649).
+        """Wrap `plaintext` (whole blocks of 8 bytes, as keys have) under a disposal key with AES-KWP (RFC 5649).
 
-        The result depends on key and plaintext alone, and is 8 to 15 bytes longer.
+        The result depends on key and plaintext alone, is 8 bytes longer, and the same in every store.
 
         Raises:
+            ValueError: they are no whole blocks: devices pad others in ways of their own.
             NotFoundError: `disposal-key-unknown`.
             RefusedError: `disposal-key-destroyed`.
         """
@@ -76,8 +85,8 @@ class KeyStore(Protocol):
     def destroy(self, key_ids: Collection[str], at: datetime) -> None:
         """Destroy disposal keys for good and keep a tombstone of each; all of them or, on an error, none.
 
-        On return no copy of the store made earlier opens anything. Harmless to repeat: a key that is destroyed
-        already keeps its first tombstone.
+        On return no copy of the store made earlier opens anything; copies of an HSM are its maker's matter.
+        Harmless to repeat: a key that is destroyed already keeps its first tombstone.
 
         Args:
             key_ids: ids of keys that exist or have been destroyed.

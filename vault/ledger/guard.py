@@ -43,6 +43,10 @@ class Guard:
         os.fsync(folder)
         os.close(folder)
 
+    def has(self, ledger_id: str) -> bool:
+        """Whether the file of a ledger is there."""
+        return self._path(ledger_id).exists()
+
     def store(self, ledger_id: str, note: str) -> None:
         """Keep `note` as the newest checkpoint: durable on return. The older slot is overwritten."""
         fd, slot = self._open.get(ledger_id) or self._continue(ledger_id)

@@ -1,12 +1,17 @@
-"""One ledger's head in memory, its proofs, and how its rows are written. When that happens is the sequencer's."""
+"""One ledger's head in memory, its proofs, and how its rows are written. When that happens is the sequencer's.
 
+On a database that several processes write to, the head in memory may be behind the row's: `follow` brings it up, having
+checked what the others appended as a stranger would.
+"""
+
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, LargeBinary, bindparam, cast, insert, select, update
 
 from vault.errors import IntegrityError, NotFoundError
-from vault.ledger.checkpoint import Checkpoint, sign_checkpoint
+from vault.ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from vault.ledger.merkle import HASH_BYTES, CompactRange, inclusion_proof, leaf_hash, root_at
 from vault.ledger.note import VerifierKey
 from vault.ledger.receipt import Receipt
@@ -47,6 +52,15 @@ _COVERING = Statement(
     .order_by(CheckpointRow.size)
     .limit(1)
 )
+_LARGEST_UP_TO = Statement(
+    select(CheckpointRow.size, CheckpointRow.note)
+    .where(CheckpointRow.ledger_id == bindparam("ledger"), CheckpointRow.size > bindparam("index"))
+    .where(CheckpointRow.size <= bindparam("most"))
+    .order_by(CheckpointRow.size.desc())
+    .limit(1)
+)
+FOLLOWED_AT_ONCE = 4096
+"""Entries that `Log.follow` reads at a time, unless one commit has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,7 @@ class Log:
         self.is_open = row.state == "open"
         self._engine = engine
         self._sign = sign
+        self._adopting = threading.Lock()
         self._tree = GrowingTree(CompactRange.decode(row.size, row.compact_range), self.read_stored)
 
     @property
@@ -110,8 +125,58 @@ class Log:
         return NextHead(compact_range, completed, head, note)
 
     def adopt(self, head: NextHead) -> None:
-        """Take over a head that is durable now."""
-        self._tree.adopt(head.compact_range, head.completed)
+        """Take over a head that is durable now; where a follower has gone further already, nothing changes."""
+        with self._adopting:
+            self._tree.adopt(head.compact_range, head.completed)
+
+    @property
+    def head(self) -> CompactRange:
+        """The right edge of the durable tree."""
+        return self._tree.range
+
+    def follow(self, connection: Connection, seen: CompactRange, size: int, compact_range: bytes) -> NextHead | None:
+        """Bring the head in memory up to what a row says of the ledger; give that head if it was behind.
+
+        What others appended is read and hashed, and each step must lead to a checkpoint that the ledger's key signed.
+
+        Args:
+            connection: where entries and checkpoints are read.
+            seen: `head` as it was before the row was read.
+            size: of the row.
+            compact_range: of the row.
+
+        Raises:
+            IntegrityError: `ledger-went-back` or `ledger-beside`: the row does not continue what this process knew.
+        """
+        if size < seen.size:
+            raise IntegrityError("ledger-went-back", ledger=self.id, size=size, known=seen.size)
+        head = None
+        while seen.size < size:
+            head = self._step(connection, seen, size)
+            self.adopt(head)
+            seen = head.compact_range
+        if seen.encode() != compact_range:
+            raise IntegrityError("ledger-beside", ledger=self.id, known=seen.size)
+        return head
+
+    def _step(self, connection: Connection, seen: CompactRange, size: int) -> NextHead:
+        """Read to a checkpoint some thousand entries on; give the head that it makes."""
+        after = {"ledger": self.id, "index": seen.size}
+        most = min(size, seen.size + FOLLOWED_AT_ONCE)
+        found = _LARGEST_UP_TO.first(connection, after | {"most": most}) or _COVERING.first(connection, after)
+        beside = IntegrityError("ledger-beside", ledger=self.id, known=seen.size)
+        if found is None or found[0] > size:
+            raise beside
+        target, note = found
+        rows = _ENTRIES.rows(connection, {"ledger": self.id, "first": seen.size, "end": target})
+        reached, completed = self._tree.extended((leaf_hash(entry) for (entry,) in rows), seen)
+        try:
+            signed = open_checkpoint(note, self.key)
+        except IntegrityError as error:
+            raise beside from error
+        if (reached.size, reached.root()) != (signed.size, signed.root) or signed.size != target:
+            raise beside
+        return NextHead(reached, completed, signed, note)
 
     def receipt(self, connection: Connection, index: int) -> Receipt:
         """Give the receipt of an entry, under the first checkpoint that covers it: always the same bytes.

@@ -1,12 +1,13 @@
 """The sequencer: runs changes in shared transactions, appends their events, and answers when all is durable.
 
 Order of writes, and what a crash after each step leaves:
-1. one transaction: the changes, each in a savepoint where there are several, then entries, tiles, heads, signed
-   checkpoints – nothing is kept;
+1. one transaction: the heads locked, the changes, each in a savepoint where there are several, then entries, tiles,
+   heads, signed checkpoints – nothing is kept;
 2. commit – the change is whole and durable, but nobody was told; a retry finds it;
 3. the guard holds the new checkpoint outside the database – likewise;
 4. the answer.
-A change that fails takes down only itself. Throughput comes from sharing commits, not from risk.
+A change that fails takes down only itself. Throughput comes from sharing commits, not from risk. Several processes may
+do this on one PostgreSQL database; what they append to the same ledger they append in turn.
 """
 
 import queue
@@ -14,18 +15,21 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from contextlib import suppress
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine
 
-from vault.errors import KuraError, UnavailableError
+from vault.errors import IntegrityError, KuraError, UnavailableError
+from vault.ledger.attempt import Attempt
+from vault.ledger.batch import Appended, Commit, Done, Job, told
 from vault.ledger.guard import Guard
+from vault.ledger.ledgers import Ledgers, TakeUp
 from vault.ledger.log import Log, NextHead
 from vault.ledger.transaction import Transaction
-from vault.storage.database import writing
-from vault.storage.tables import LedgerRow
+from vault.ledger.writer import PATIENCE_S, OutcomeUnknownError, Writer
+
+__all__ = ["OUTCOME_UNKNOWN", "Appended", "Done", "Sequencer"]
 
 T = TypeVar("T")
 OUTCOME_UNKNOWN = frozenset({"commit-unknown", "guard-unwritable"})
@@ -33,48 +37,40 @@ OUTCOME_UNKNOWN = frozenset({"commit-unknown", "guard-unwritable"})
 
 _LINGER_S = 0.001  # a good commit's time
 _MAX_BATCH = 256  # changes per commit: bounds how long the first one waits
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """One event of a change, with the durable checkpoint that covers it."""
-
-    ledger_id: str
-    index: int
-    entry: bytes
-    size: int
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Done(Generic[T]):
-    """What a change returned, and the events it appended, in order."""
-
-    value: T
-    appended: tuple[Appended, ...]
-
-
-@dataclass(slots=True)
-class _Job:
-    change: Callable[[Transaction], object]
-    answer: Future[Done[object]] = field(default_factory=Future)
-    value: object = None
-    begin: int = 0
-    end: int = 0
+_ASK_AGAIN_S = 1.0  # what became of a commit, of a database that is away
 
 
 class Sequencer:
-    """The one writer of all ledgers of a database."""
+    """The one writer of this process: of all ledgers, with others on the same database where it is shared."""
 
-    def __init__(self, engine: Engine, logs: Iterable[Log], guard: Guard, *, max_batch: int = _MAX_BATCH) -> None:
-        """Take up the logs; nothing is written before `start`."""
-        self._engine = writing(engine)
-        self._logs = {log.id: log for log in logs}
-        self._guard = guard
+    def __init__(
+        self,
+        engine: Engine,
+        logs: Iterable[Log],
+        guard: Guard,
+        *,
+        take_up: TakeUp,
+        max_batch: int = _MAX_BATCH,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        """Take up the logs; nothing is written before `start`.
+
+        Args:
+            engine: the database.
+            logs: the ledgers that there are.
+            guard: keeps every new checkpoint.
+            take_up: makes the log of a ledger that another process opens.
+            max_batch: changes per commit.
+            patience_s: how long a shared database may be away before changes are told so.
+        """
+        self._engine, self._guard = engine, guard
+        self._ledgers = Ledgers(engine, logs, guard, take_up)
+        self._writer = Writer(engine, self._ledgers, lambda: self._stopped, self.halt, patience_s)
         self._max_batch = max_batch
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._durable: queue.SimpleQueue[_Commit | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._durable: queue.SimpleQueue[Commit | None] = queue.SimpleQueue()
         self._stopped: KuraError | None = None
+        self._unknown: tuple[Attempt, KuraError] | None = None
         self._threads = [
             threading.Thread(target=self._sequence, name="sequencer", daemon=True),
             threading.Thread(target=self._answer, name="sequencer-guard", daemon=True),
@@ -83,7 +79,7 @@ class Sequencer:
     def start(self) -> None:
         """Begin to take changes; what keeps the database from being opened is raised here."""
         # One connection for all: to take one from the pool and give it back costs as much as a small change.
-        self._connection = self._engine.connect()
+        self._writer.connect()
         for thread in self._threads:
             thread.start()
 
@@ -94,12 +90,41 @@ class Sequencer:
             thread.join()
 
     def log(self, ledger_id: str) -> Log:
-        """Give a ledger."""
-        return self._logs[ledger_id]
+        """Give a ledger; KeyError where there is none such."""
+        return self._ledgers.get(ledger_id)
 
     def logs(self) -> list[Log]:
         """Give every ledger."""
-        return list(self._logs.values())
+        return self._ledgers.all()
+
+    def follow(self) -> None:
+        """Bring the heads in memory up to the database, to which other processes write; what they appended is checked.
+
+        Raises:
+            IntegrityError: a ledger went back: everything is halted.
+            UnavailableError: `database-away`.
+        """
+        if not self._ledgers.is_shared or self._stopped is not None:
+            return
+        try:
+            with self._engine.connect() as connection:
+                heads = self._ledgers.follow(connection)
+        except IntegrityError as error:
+            self.halt(error)
+            raise
+        except Exception as error:
+            raise told(error) from error
+        if heads:
+            self._durable.put(Commit((), (), heads))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write to the same database."""
+        return self._ledgers.is_shared
+
+    def read_again(self) -> None:
+        """Take up every ledger from its rows, after a halt: for a recovery, which compares them anew."""
+        self._ledgers.read_again()
 
     def halt(self, reason: KuraError) -> None:
         """Refuse every further change with `reason`: a ledger went back, or an outcome is unknown."""
@@ -114,40 +139,48 @@ class Sequencer:
         """Take changes again, after a recovery."""
         self._stopped = None
 
-    def submit(self, change: Callable[[Transaction], T]) -> "Future[Done[T]]":
-        """Hand over a change; the answer comes when it is durable, or with the error that refused it."""
-        job = _Job(change)
+    def submit(self, change: Callable[[Transaction], T], *ledger_ids: str) -> "Future[Done[T]]":
+        """Hand over a change; the answer comes when it is durable, or with the error that refused it.
+
+        Args:
+            change: writes rows and appends events; it may be run several times before it is kept once.
+            ledger_ids: the ledgers that it appends to, but for those that it opens itself.
+        """
+        job = Job(change, frozenset(ledger_ids))
         if self._stopped is not None:
             job.answer.set_exception(self._stopped)
         else:
             self._jobs.put(job)
         return job.answer  # type: ignore[return-value]  # a job forgets its type in the queue
 
-    def run(self, change: Callable[[Transaction], T]) -> Done[T]:
-        """Hand over a change and wait for it."""
-        return self.submit(change).result()
+    def run(self, change: Callable[[Transaction], T], *ledger_ids: str) -> Done[T]:
+        """Hand over a change and wait for it; arguments as `submit`."""
+        return self.submit(change, *ledger_ids).result()
 
     def _sequence(self) -> None:
-        with self._connection as connection:
-            expected, is_last = 1, False
-            while not is_last:
-                batch, is_last = self._gather(expected)
-                if batch:
-                    self._commit(connection, batch)
-                expected = max(len(batch), expected - 1)
+        expected, is_last = 1, False
+        while not is_last:
+            batch, is_last = self._gather(expected)
+            if self._unknown is not None:
+                self._ask_again(*self._unknown)
+            if batch:
+                self._commit(batch)
+            expected = max(len(batch), expected - 1)
+        self._writer.close()
         self._durable.put(None)
 
-    def _gather(self, expected: int) -> tuple[list[_Job], bool]:
+    def _gather(self, expected: int) -> tuple[list[Job], bool]:
         """Wait for a change, and take those that wait already; linger for as many as there were the last time.
 
         Whoever was answered with the last commit may be about to hand over the next change; one who is alone never
         waits.
         """
-        batch: list[_Job] = []
+        batch: list[Job] = []
         deadline = 0.0
+        patience = None if self._unknown is None else _ASK_AGAIN_S
         while len(batch) < self._max_batch:
             try:
-                job = self._jobs.get_nowait() if batch else self._jobs.get()
+                job = self._jobs.get_nowait() if batch else self._jobs.get(timeout=patience)
             except queue.Empty:
                 rest = deadline - time.monotonic()
                 if len(batch) >= expected or rest <= 0:
@@ -162,95 +195,53 @@ class Sequencer:
             batch.append(job)
         return batch, False
 
-    def _commit(self, connection: Connection, batch: list[_Job]) -> None:
-        heads: dict[str, NextHead] = {}
-        pending: list[tuple[str, int, bytes]] = []
-        logs = self._logs
+    def _commit(self, batch: list[Job]) -> None:
         try:
-            with connection.begin():
-                transaction = Transaction(connection, self._logs)
-                if len(batch) == 1:  # there is nobody to be kept apart from: what fails takes the transaction down
-                    self._run_alone(batch[0], transaction)
-                else:
-                    batch = [job for job in batch if self._run_change(job, transaction)]
-                pending, logs = transaction.pending, transaction.logs
-                heads = transaction.write()
-        except Exception as error:  # noqa: BLE001 - whatever it was, the waiting changes must be told
-            if not self._is_committed(heads):
-                self._fail(batch, self._stopped or error)
-                return
-        self._logs = logs
-        for ledger_id, head in heads.items():
-            logs[ledger_id].adopt(head)
-        self._durable.put(_Commit(batch, pending, heads))
+            commit = self._writer.commit(batch)
+        except OutcomeUnknownError as unknown:
+            reason = UnavailableError("commit-unknown")
+            self._unknown = unknown.attempt, reason
+            self.halt(reason)
+            unknown.attempt.fail(reason)
+        else:
+            if commit is not None:
+                self._durable.put(commit)
 
-    def _run_alone(self, job: _Job, transaction: Transaction) -> None:
-        if self._stopped is not None:
-            raise self._stopped
-        job.value = job.change(transaction)
-        job.end = len(transaction.pending)
-
-    def _run_change(self, job: _Job, transaction: Transaction) -> bool:
-        if self._stopped is not None:
-            job.answer.set_exception(self._stopped)
-            return False
-        mark = transaction.mark()
-        job.begin = mark.count
-        # Standard SQL through the driver: SQLAlchemy's own savepoint costs as much as the rest of a small change.
-        savepoint = transaction.connection.connection.cursor()
-        savepoint.execute("SAVEPOINT change")
-        try:
-            job.value = job.change(transaction)
-        except Exception as error:  # noqa: BLE001 - whatever it was, it takes down this change only
-            # A database out of room may have given up the whole transaction. Then there is nothing to return to: this
-            # raises, as the release below does, and no change of this commit is kept.
-            savepoint.execute("ROLLBACK TO SAVEPOINT change")
-            savepoint.execute("RELEASE SAVEPOINT change")
-            transaction.return_to(mark)
-            job.answer.set_exception(_told(error))
-            return False
-        savepoint.execute("RELEASE SAVEPOINT change")
-        job.end = len(transaction.pending)
-        return True
-
-    def _is_committed(self, heads: dict[str, NextHead]) -> bool:
-        """Ask the database what became of a commit that raised; where it cannot say, stop for good."""
-        if not heads:
-            return False
-        try:
-            with self._engine.connect() as connection:
-                sizes = dict(connection.execute(select(LedgerRow.id, LedgerRow.size)).all())
-        except SQLAlchemyError:
-            self.halt(UnavailableError("commit-unknown"))
-            return False
-        return all(sizes.get(ledger_id) == head.compact_range.size for ledger_id, head in heads.items())
-
-    def _fail(self, batch: list[_Job], error: Exception) -> None:
-        for job in batch:
-            if not job.answer.done():
-                job.answer.set_exception(_told(error))
+    def _ask_again(self, attempt: Attempt, reason: KuraError) -> None:
+        """Go on as soon as the outcome of a commit can be read: what was kept is taken over, and guarded."""
+        if not self._ledgers.is_shared:  # of a file that came back nobody knows whether it is the same
+            return
+        with suppress(OutcomeUnknownError):
+            if self._writer.was_committed(attempt):
+                self._durable.put(attempt.take_over())
+            self._unknown = None
+            if self._stopped is reason:
+                self._stopped = None
 
     def _answer(self) -> None:
+        guarded: dict[str, int] = {}
         is_last = False
         while not is_last:
             commits, is_last = self._drain()
-            newest = {ledger_id: head.note for commit in commits for ledger_id, head in commit.heads.items()}
             try:
-                for ledger_id, note in newest.items():
-                    self._guard.store(ledger_id, note)
+                for ledger_id, head in _newest(commits).items():
+                    if head.checkpoint.size > guarded.get(ledger_id, 0):  # a follower may tell of what is older
+                        self._guard.store(ledger_id, head.note)
+                        guarded[ledger_id] = head.checkpoint.size
             except OSError as error:
                 # The events are durable but not guarded: nobody is told, and nothing further is taken.
                 self.halt(UnavailableError("guard-unwritable", reason=type(error).__name__))
                 for commit in commits:
-                    self._fail(commit.jobs, self._stopped or error)
+                    for job in commit.jobs:
+                        job.fail(self._stopped or error)
                 continue
             for commit in commits:
                 commit.answer()
 
-    def _drain(self) -> tuple[list["_Commit"], bool]:
+    def _drain(self) -> tuple[list[Commit], bool]:
         """Take all commits that wait: one write of the guard serves them all."""
         item = self._durable.get()
-        commits: list[_Commit] = []
+        commits: list[Commit] = []
         while item is not None:
             commits.append(item)
             try:
@@ -260,30 +251,10 @@ class Sequencer:
         return commits, True
 
 
-@dataclass(frozen=True, slots=True)
-class _Commit:
-    """A durable commit whose changes wait for the guard."""
-
-    jobs: list[_Job]
-    pending: list[tuple[str, int, bytes]]
-    heads: dict[str, NextHead]
-
-    def answer(self) -> None:
-        """Tell every change what became of it."""
-        for job in self.jobs:
-            appended = tuple(
-                Appended(ledger_id, index, entry, self.heads[ledger_id].checkpoint.size, self.heads[ledger_id].note)
-                for ledger_id, index, entry in self.pending[job.begin : job.end]
-            )
-            job.answer.set_result(Done(job.value, appended))
-
-
-def _told(error: Exception) -> KuraError:
-    """What a waiting change is told: our own errors as they are, a database's as unavailable."""
-    if isinstance(error, KuraError):
-        return error
-    told = UnavailableError(
-        "commit-failed", reason="disk full" if "full" in str(error).lower() else type(error).__name__
-    )
-    told.__cause__ = error
-    return told
+def _newest(commits: Iterable[Commit]) -> dict[str, NextHead]:
+    newest: dict[str, NextHead] = {}
+    for commit in commits:
+        for ledger_id, head in commit.heads.items():
+            if ledger_id not in newest or head.checkpoint.size > newest[ledger_id].checkpoint.size:
+                newest[ledger_id] = head
+    return newest

@@ -15,10 +15,11 @@ class Transaction:
     """What a change may do: read and write rows on `connection`, and append events.
 
     `memo` holds what several changes of one transaction share (envelopes); it forgets what a failed change put there.
+    A transaction may be given up and its changes run again in a new one: a change keeps nothing outside it.
     """
 
     def __init__(self, connection: Connection, logs: Mapping[str, Log]) -> None:
-        """Begin with nothing appended."""
+        """Begin with nothing appended; `logs` are the ledgers whose heads this transaction has locked."""
         self.connection = connection
         self.memo: dict[object, object] = {}
         self.logs = dict(logs)
@@ -26,7 +27,10 @@ class Transaction:
         self._next: dict[str, int] = {}
 
     def open_ledger(self, log: Log, row: LedgerRow) -> None:
-        """Begin a ledger; its guard file stands already. It takes entries from here on, if this change is kept."""
+        """Begin a ledger; its guard file stands already. It takes entries from here on, if this change is kept.
+
+        Until this commits no other process sees it: it needs no lock.
+        """
         columns = (column.key for column in LedgerRow.__mapper__.column_attrs)
         self.connection.execute(insert(LedgerRow), [{name: getattr(row, name) for name in columns}])
         self.logs[log.id] = log
@@ -37,6 +41,7 @@ class Transaction:
         Raises:
             IntegrityError: the ledger is closed.
             RefusedError: the event is too large.
+            LookupError: a defect: the change was handed over without naming this ledger.
         """
         return self.append_entry(ledger_id, encode_entry(event, part))
 
@@ -64,7 +69,7 @@ class Transaction:
 
     def return_to(self, mark: "Mark") -> None:
         """Forget what a failed change did here; its savepoint forgets its rows."""
-        self._next, self.memo, self.logs = mark.next, mark.memo, mark.logs
+        self._next, self.memo, self.logs = dict(mark.next), dict(mark.memo), dict(mark.logs)
         del self.pending[mark.count :]
 
 

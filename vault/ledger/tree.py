@@ -15,7 +15,7 @@ _REMEMBERED = 1 << 16  # subtrees: about 8 MiB
 class GrowingTree:
     """The right edge of a tree and its recent subtrees.
 
-    Not safe for several writers; `read` may run beside one writer.
+    `extended` and `read` may run beside `adopt`; one thread adopts at a time.
     """
 
     def __init__(self, compact_range: CompactRange, stored: HashReader) -> None:
@@ -24,12 +24,19 @@ class GrowingTree:
         self._stored = stored
         self._recent: dict[Subtree, bytes] = dict(_edge(compact_range))
 
-    def extended(self, leaves: Iterable[bytes]) -> tuple[CompactRange, list[tuple[Subtree, bytes]]]:
+    def extended(
+        self, leaves: Iterable[bytes], onto: CompactRange | None = None
+    ) -> tuple[CompactRange, list[tuple[Subtree, bytes]]]:
         """Append leaf hashes; give the new range and the subtrees completed by them, lowest first.
 
         The tree itself stays as it is until `adopt`: a commit that fails leaves nothing behind.
+
+        Args:
+            leaves: what to append.
+            onto: an edge that this tree has, or had; the one it has now where None.
         """
-        size, edge = self.range.size, list(self.range.hashes)
+        edge_now = self.range if onto is None else onto
+        size, edge = edge_now.size, list(edge_now.hashes)
         completed: list[tuple[Subtree, bytes]] = []
         for leaf in leaves:
             level, index, digest = 0, size, leaf
@@ -43,13 +50,14 @@ class GrowingTree:
         return CompactRange(size, tuple(edge)), completed
 
     def adopt(self, compact_range: CompactRange, completed: Iterable[tuple[Subtree, bytes]]) -> None:
-        """Make what `extended` gave the state of this tree, now that it is durable."""
+        """Make what `extended` gave the state of this tree, now that it is durable; a smaller one changes nothing."""
         recent = self._recent
         recent.update(completed)
-        self.range = compact_range
+        if compact_range.size > self.range.size:
+            self.range = compact_range
         if len(recent) > _REMEMBERED:
             keep = list(recent.items())[_REMEMBERED // 2 :]
-            self._recent = dict(keep) | dict(_edge(compact_range))
+            self._recent = dict(keep) | dict(_edge(self.range))
 
     def read(self, level: int, index: int) -> bytes:
         """Give the root of a complete subtree."""

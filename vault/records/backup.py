@@ -6,12 +6,11 @@ Order of writes, and what a crash after each step leaves: a backup as it was, wi
 3. the database, as of one moment, and so not behind what was published; then the objects that came since step 1, and
    the key store: a row without its object or key cannot be among them, an object or key without a row is harmless;
 4. the manifest, which makes it the newest backup.
+Keys in an HSM stay there: a backup then holds at most the file of those that it wrapped, and opens with that HSM alone.
 Never copied: epoch slots, rollback guard, the custodians' secret. Without the live epoch no backup opens anything.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +22,14 @@ from vault.ledger.event import EventKind
 from vault.people.actor import Actor
 from vault.people.authority import Act, require
 from vault.records.copying import copy_file, copy_object, digest_file, sync_folders, write_file
-from vault.records.manifest import DATABASE, KEY_FILE, SETTINGS, BackedUp, Manifest, object_file, objects_digest
+from vault.records.ground import append_operator_event
+from vault.records.manifest import DATABASE, KEY_FILE, SETTINGS, BackedUp, Keeper, Manifest, object_file, objects_digest
 from vault.records.placement import KEPT
-from vault.records.vault import Vault, append_operator_event
+from vault.records.vault import Vault
+from vault.settings import read_settings
 from vault.storage.objects import Address, ObjectStore, is_object_name
 from vault.storage.tables import CopyRow
+from vault.storage.transfer import copy_to_file
 
 MANIFEST = "manifest.json"
 _PART = ".part"
@@ -66,10 +68,12 @@ def back_up(vault: Vault, actor: Actor, folder: Path, report: Report) -> Made:
     body: dict[str, Json] = backup.summary()
     append_operator_event(vault.ground, actor.did(EventKind.VAULT_BACKED_UP, vault.ground.clock(), body))
     vault.publish(backup.copy_ledgers)
-    backup.copy_database(vault.folder / DATABASE)
+    backup.copy_database()
     backup.copy_objects(report)
-    backup.copy(vault.folder / KEY_FILE, KEY_FILE)
-    return backup.finish()
+    hsm = read_settings(vault.folder).keys.hsm
+    if hsm is None or (vault.folder / KEY_FILE).exists():
+        backup.copy(vault.folder / KEY_FILE, KEY_FILE)
+    return backup.finish("file" if hsm is None else "hsm")
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -123,18 +127,16 @@ class _Backup:
         self._files[name] = copy_file(source, self._folder / name)
         self._copied += 1
 
-    def copy_database(self, source: Path) -> None:
-        """Copy the database as of one moment, with SQLite's own means."""
+    def copy_database(self) -> None:
+        """Copy the database as of one moment, into an SQLite file."""
         part = self._folder / (DATABASE + _PART)
         part.unlink(missing_ok=True)
         try:
-            with closing(sqlite3.connect(source)) as reader, closing(sqlite3.connect(part)) as writer:
-                reader.backup(writer)
+            copy_to_file(self._vault.ground.engine, part)
             self.copy(part, DATABASE)
-        except sqlite3.Error as error:
-            raise UnavailableError("copy-failed", reason=type(error).__name__) from error
         finally:
-            part.unlink(missing_ok=True)
+            for path in self._folder.glob(f"{part.name}*"):
+                path.unlink()
 
     def summary(self) -> dict[str, Json]:
         """Say in the ledger what is there so far."""
@@ -145,11 +147,11 @@ class _Backup:
             "objects": len(objects),
         }
 
-    def finish(self) -> Made:
-        """Make every name durable, then write the manifest."""
+    def finish(self, keys: Keeper) -> Made:
+        """Make every name durable, then write the manifest, which says who keeps the keys."""
         sync_folders(self._folder)
         kept = {name: file for name, file in self._before.items() if name.startswith("objects/")}
-        manifest = Manifest(self._vault.ground.vault_id, self._vault.ground.clock(), kept | self._files)
+        manifest = Manifest(self._vault.ground.vault_id, self._vault.ground.clock(), kept | self._files, keys)
         write_file(self._folder / MANIFEST, manifest.encode())
         size = sum(file.byte_count for file in manifest.files.values())
         return Made(len(manifest.files), size, self._copied, digest_file(self._folder / MANIFEST).sha256)

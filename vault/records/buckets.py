@@ -83,6 +83,10 @@ class Buckets:
             raise UnavailableError("bucket-not-ready", record_class=which.class_id, scope=which.scope)
         return row
 
+    def forget(self) -> None:
+        """Find every bucket anew: one of those known is no longer open."""
+        self._rows = {}
+
     def audit_trail(self, contract: Contract) -> BucketRow:
         """Give the bucket of the sealed parts of a contract's events."""
         record_class = contract.policy.classes[AUDIT_TRAIL]
@@ -94,14 +98,18 @@ class Buckets:
         """Make the buckets that do not exist yet; give their number. The vault must be open."""
         with self._ground.bucket_lock:
             with self._ground.engine.connect() as connection:
-                missing = [which for which in dict.fromkeys(wanted) if _select(connection, which) is None]
+                there = _open_buckets(connection)
+            missing = [which for which in dict.fromkeys(wanted) if which not in there]
             if not missing:
                 return 0
             key_ids = self._ground.keys.create_disposal_keys(len(missing))
+            unused: set[str] = set()
             for contract_id in sorted({which.contract_id for which in missing}):
                 pairs = [pair for pair in zip(missing, key_ids, strict=True) if pair[0].contract_id == contract_id]
-                self._write(contract_id, pairs)
-            return len(missing)
+                unused |= self._write(contract_id, pairs)
+            if unused:
+                self._ground.keys.destroy(unused, self._ground.clock())
+            return len(missing) - len(unused)
 
     def ahead(self, contract: Contract, record_class: RecordClass, today: date) -> list["BucketAhead"]:
         """Give the buckets of a class for records that end from yesterday on, as far ahead as there are buckets."""
@@ -126,22 +134,29 @@ class Buckets:
             self._rows[which] = row
         return row
 
-    def _write(self, contract_id: str, pairs: list[tuple[BucketId, str]]) -> None:
+    def _write(self, contract_id: str, pairs: list[tuple[BucketId, str]]) -> set[str]:
+        """Write buckets with their event; give the unused keys of those that another process made meanwhile."""
         log = self._ground.log_of(contract_id)
         rows = [
             new_bucket(which, secrets.token_hex(16), key_id, os.urandom(32), self._ground.keys, log.signing_key_id)
             for which, key_id in pairs
         ]
 
-        def change(transaction: Transaction) -> None:
-            values = [{name: getattr(row, name) for name in BUCKET_COLUMNS} for row in rows]
-            transaction.connection.execute(insert(BucketRow), values)
-            for first in range(0, len(rows), _BUCKETS_PER_EVENT):
-                body = {"buckets": [describe(row) for row in rows[first : first + _BUCKETS_PER_EVENT]]}
+        def change(transaction: Transaction) -> set[str]:
+            known = select(BucketRow.class_id, BucketRow.scope, BucketRow.generation)
+            known = known.where(BucketRow.contract_id == contract_id, BucketRow.scope.in_({row.scope for row in rows}))
+            there = {tuple(found) for found in transaction.connection.execute(known)}
+            new = [row for row in rows if (row.class_id, row.scope, row.generation) not in there]
+            if new:
+                values = [{name: getattr(row, name) for name in BUCKET_COLUMNS} for row in new]
+                transaction.connection.execute(insert(BucketRow), values)
+            for first in range(0, len(new), _BUCKETS_PER_EVENT):
+                body = {"buckets": [describe(row) for row in new[first : first + _BUCKETS_PER_EVENT]]}
                 event = VAULT.did(EventKind.BUCKETS_CREATED, self._ground.clock(), body)
                 transaction.append(log.id, event)
+            return {row.key_id for row in rows} - {row.key_id for row in new}
 
-        self._ground.sequencer.run(change)
+        return self._ground.sequencer.run(change, log.id).value
 
 
 def new_envelope(row: BucketRow) -> tuple[Envelope, bytes]:
@@ -190,6 +205,14 @@ def _scope_on(record_class: RecordClass, day: date) -> str:
     """Say which bucket records belong to that end on a Japanese day."""
     due_on = None if record_class.pending else record_class.disposal_date_for(day)
     return f"trigger:{record_class.trigger_name()}" if due_on is None else due_on.isoformat()
+
+
+def _open_buckets(connection: Connection) -> set[BucketId]:
+    """Name every open bucket: some thousands at most, and one query costs less than one for each."""
+    rows = connection.execute(
+        select(BucketRow.contract_id, BucketRow.class_id, BucketRow.scope).where(BucketRow.state == "open")
+    )
+    return {BucketId(row.contract_id, row.class_id, row.scope) for row in rows}
 
 
 def _select(connection: Connection, which: BucketId) -> BucketRow | None:

@@ -40,7 +40,7 @@ class Deposits:
 
     def __init__(self, ground: Ground, buckets: Buckets) -> None:
         """Take into this vault."""
-        self._ground = ground
+        self._ground, self._buckets = ground, buckets
         self._repeats = Repeats(ground, buckets)
         preparer = Preparer(ground, buckets, self._repeats)
         self.check, self.begin_many, self.prepare_many = preparer.check, preparer.begin_many, preparer.prepare_many
@@ -75,10 +75,13 @@ class Deposits:
         """Commit records in one transaction: a receipt or an error for each, in order."""
         rows = rows_of(prepared, self._ground.clock())  # all that needs no transaction: there is one at a time
         try:
-            done = self._ground.sequencer.run(lambda transaction: _write(transaction, rows))
+            ledger_ids = {row.record["ledger_id"] for row in rows}
+            done = self._ground.sequencer.run(lambda transaction: _write(transaction, rows), *ledger_ids)
         except KuraError as error:
             if error.code not in OUTCOME_UNKNOWN:  # otherwise rows may name these objects: the sweep finds out
                 self.discard(prepared)
+            if error.code == "bucket-closed":
+                self._buckets.forget()  # another process closed it: the next deposit finds the one that is open
             return [error for _ in prepared]
         outcomes: list[Outcome] = []
         appended = iter(done.appended)

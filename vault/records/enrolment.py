@@ -31,7 +31,7 @@ from vault.people.certificates import (
     valid_until,
 )
 from vault.people.stations import IssuedCertificate, Station
-from vault.records.ground import Ground
+from vault.records.ground import Ground, append_operator_event
 from vault.records.numbering import Numbers, numbers_from
 from vault.storage.tables import AuthorityRow
 
@@ -116,7 +116,7 @@ class Enrolment:
                 transaction.append(contract.ledger_id, actor.did(EventKind.CERTIFICATE_REVOKED, now, body))
             return good
 
-        return self._ground.sequencer.run(change).value
+        return self._ground.sequencer.run(change, contract.ledger_id).value
 
     def enrolled(self, actor: Actor, contract_id: str) -> list[Enrolled]:
         """Give the stations of a contract.
@@ -167,7 +167,7 @@ class Enrolment:
             "valid_until": format_instant(valid_until(certificate)),
         }
         event = VAULT.did(EventKind.LISTENER_CERTIFIED, now, body)
-        self._ground.sequencer.run(lambda transaction: transaction.append(self._ground.operator_ledger_id, event))
+        append_operator_event(self._ground, event)
         return certificate
 
     def _issue(self, actor: Actor, station: Station, request: bytes, *, is_new: bool) -> bytes:
@@ -189,7 +189,7 @@ class Enrolment:
             }
             transaction.append(contract.ledger_id, actor.did(EventKind.CERTIFICATE_ISSUED, now, body))
 
-        self._ground.sequencer.run(change)
+        self._ground.sequencer.run(change, contract.ledger_id)
         return certificate
 
     def _make_authority(self) -> tuple[str, bytes]:
@@ -203,14 +203,19 @@ class Enrolment:
             _serial(),
         )
 
-        def change(transaction: Transaction) -> None:
+        ledger_id = ground.operator_ledger_id
+
+        def change(transaction: Transaction) -> tuple[str, bytes]:
+            others = _stored_authority(transaction.connection)  # another process was first: its is the vault's
+            if others is not None:
+                return others
             values = {"key_id": key_id, "certificate": made.certificate, "created_at": now}
             transaction.connection.execute(insert(AuthorityRow), [values])
             body = {"certificate": fingerprint(made.certificate), "key": key_id}
-            transaction.append(ground.operator_ledger_id, VAULT.did(EventKind.AUTHORITY_CREATED, now, body))
+            transaction.append(ledger_id, VAULT.did(EventKind.AUTHORITY_CREATED, now, body))
+            return key_id, made.certificate
 
-        ground.sequencer.run(change)
-        return key_id, made.certificate
+        return ground.sequencer.run(change, ledger_id).value
 
 
 def _stored_authority(connection: Connection) -> tuple[str, bytes] | None:

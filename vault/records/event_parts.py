@@ -37,7 +37,7 @@ def append_with_part(
     def change(transaction: Transaction) -> None:
         write_with_part(transaction, contract.ledger_id, event, part, bucket)
 
-    ground.sequencer.run(change)
+    ground.sequencer.run(change, contract.ledger_id)
 
 
 def write_with_part(

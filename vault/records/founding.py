@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from retention.errors import PolicyError
 from retention.periods import trigger_date
@@ -100,6 +100,10 @@ def open_contract(
     contract = Contract(policy.contract, log.id, policy)
 
     def change(transaction: Transaction) -> None:
+        # Contracts are opened under the lock of the operator's ledger: one at a time, whatever process does it.
+        known = select(ContractRow.id).where(ContractRow.id == contract.id)
+        if transaction.connection.scalar(known) is not None:
+            raise ConflictError("contract-exists", contract=contract.id)
         transaction.open_ledger(log, row)
         values = {"id": contract.id, "ledger_id": log.id, "policy": policy_text}
         transaction.connection.execute(insert(ContractRow), [values])
@@ -107,7 +111,7 @@ def open_contract(
         body = ledger_body(row) | {"founders": founders, "policy": policy_digest(policy_text)}
         transaction.append(log.id, actor.did(EventKind.LEDGER_OPENED, ground.clock(), body))
 
-    ground.sequencer.run(change)
+    ground.sequencer.run(change, ground.operator_ledger_id)
     ground.contracts[contract.id] = contract
     buckets.make(wanted_ahead(contract, trigger_date(ground.clock()), ground.days_ahead))
     for person in people:
@@ -130,7 +134,7 @@ def grant_role(ground: Ground, buckets: Buckets, contract: Contract, granted_by:
         event = granted_by.did(EventKind.ROLE_GRANTED, now, body)
         write_with_part(transaction, contract.ledger_id, event, {"name": person.name}, bucket)
 
-    ground.sequencer.run(change)
+    ground.sequencer.run(change, contract.ledger_id)
 
 
 def ledger_body(row: LedgerRow) -> dict[str, Json]:

@@ -1,21 +1,23 @@
 """What the verbs stand on, handed to each of them: built in `vault/bootstrap.py`, and nowhere else."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from retention.policy import Policy
 from vault.errors import NotFoundError, UnavailableError
 from vault.keys.keystore import KeyStore
+from vault.ledger.event import Event
 from vault.ledger.log import Log
 from vault.ledger.sequencer import Sequencer
 from vault.records.intake.pdf_pool import PdfPool
 from vault.storage.objects import ObjectStore
 from vault.storage.ready import ReadyConnections
+from vault.storage.tables import ContractRow
 
 Clock = Callable[[], datetime]
 """Gives the present instant, aware, in UTC."""
@@ -32,7 +34,10 @@ class Contract:
 
 @dataclass(slots=True)
 class Ground:
-    """Database, sequencer, key store, object stores, PDF checker, clock and contracts of one opened vault."""
+    """Database, sequencer, key store, object stores, PDF checker, clock and contracts of one opened vault.
+
+    `read_contracts` gives the contracts as the database has them, which other processes may write to.
+    """
 
     vault_id: str
     engine: Engine
@@ -42,6 +47,7 @@ class Ground:
     pdf_pool: PdfPool
     clock: Clock
     days_ahead: int
+    read_contracts: Callable[[], Mapping[str, Contract]]
     contracts: dict[str, Contract] = field(default_factory=dict)
     operator_ledger_id: str = "operator"
     bucket_lock: threading.Lock = field(default_factory=threading.Lock)
@@ -52,11 +58,13 @@ class Ground:
         self.ready = ReadyConnections(self.engine)
 
     def contract(self, contract_id: str) -> Contract:
-        """Give a contract.
+        """Give a contract; one that another process opened is taken up.
 
         Raises:
             NotFoundError: this vault does not hold it.
         """
+        if contract_id not in self.contracts and self.sequencer.is_shared:
+            self.follow()
         contract = self.contracts.get(contract_id)
         if contract is None:
             raise NotFoundError("contract-unknown")
@@ -73,6 +81,27 @@ class Ground:
                 with suppress(UnavailableError):  # it is away; it is asked again before it is given anything
                     store.require_on_premises()
 
+    def follow(self) -> None:
+        """Take up what other processes did to ledgers and contracts; errors as `Sequencer.follow`."""
+        if not self.sequencer.is_shared:
+            return
+        self.sequencer.follow()
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(ContractRow.id, ContractRow.ledger_id)).all()
+        if {(row.id, row.ledger_id) for row in rows} == {(one.id, one.ledger_id) for one in self.contracts.values()}:
+            return
+        self.contracts = dict(self.read_contracts())
+        self.operator_ledger_id = next(
+            (log.id for log in self.sequencer.logs() if log.contract_id is None and log.is_open),
+            self.operator_ledger_id,
+        )
+
     def log_of(self, contract_id: str) -> Log:
         """Give the ledger that a contract writes to now."""
         return self.sequencer.log(self.contract(contract_id).ledger_id)
+
+
+def append_operator_event(ground: Ground, event: Event) -> None:
+    """Append an event to the operator's ledger; durable on return."""
+    ledger_id = ground.operator_ledger_id
+    ground.sequencer.run(lambda transaction: transaction.append(ledger_id, event), ledger_id)

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from retention.periods import trigger_date
 from vault.errors import KuraError
 from vault.records.buckets import wanted_ahead
+from vault.records.engines import DATABASE, missing_engines
 from vault.records.ground import Contract, Ground
 from vault.records.healing import owed_count
 from vault.records.locking import LockQueue, lock_queue
@@ -55,6 +56,8 @@ class Health:
     Attributes:
         is_sealed: whether custodians must open it before anything can be found or read.
         halted: why it takes no changes, or None.
+        missing: engines that do not answer. Without the database nothing is known of contracts and orphans; without a
+            store nothing of orphans.
         orphan_count: stored objects that no row names, of any age.
         stores: each, in the settings' order.
         owed_copies: copies still to be made, because their store was away.
@@ -63,6 +66,7 @@ class Health:
 
     is_sealed: bool
     halted: KuraError | None
+    missing: tuple[str, ...]
     contracts: tuple[ContractHealth, ...]
     ledgers: tuple[LedgerHealth, ...]
     orphan_count: int
@@ -72,19 +76,24 @@ class Health:
 
 
 def health_of(ground: Ground) -> Health:
-    """Look at a vault; works while it is sealed or halted, and changes nothing."""
+    """Look at a vault; works while it is sealed or halted or an engine is away, and changes nothing."""
+    missing = missing_engines(ground)
+    if DATABASE not in missing and ground.sequencer.halted is None:
+        ground.follow()
+    contracts = [] if DATABASE in missing else sorted(ground.contracts.items())
     return Health(
         ground.keys.is_sealed,
         ground.sequencer.halted,
-        tuple(_contract(ground, contract) for _, contract in sorted(ground.contracts.items())),
+        missing,
+        tuple(_contract(ground, contract) for _, contract in contracts),
         tuple(
             LedgerHealth(log.id, log.contract_id, log.is_open, log.size, log.key.encode())
             for log in sorted(ground.sequencer.logs(), key=lambda log: log.id)
         ),
-        len(find_orphans(ground)),
+        0 if DATABASE in missing else len(find_orphans(ground)),
         tuple(_store(store) for store in ground.stores),
-        owed_count(ground),
-        lock_queue(ground),
+        0 if DATABASE in missing else owed_count(ground),
+        LockQueue(0, 0.0, is_late=False) if DATABASE in missing else lock_queue(ground),
     )
 
 

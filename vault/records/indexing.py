@@ -30,8 +30,11 @@ def index_pending(ground: Ground, buckets: Buckets) -> int:
                 tokens.append({"token": token, "record_id": record.values["id"]})
 
         def change(transaction: Transaction, tokens: list[dict[str, Any]] = tokens, ids: list[str] = ids) -> None:
-            if tokens:
-                transaction.connection.execute(insert(IndexTokenRow), tokens)
+            # Another process may be at it: what it has done is not pending any more when the lock is had.
+            left = select(RecordRow.id).where(RecordRow.id.in_(ids), RecordRow.is_indexed.is_(False))
+            pending = set(transaction.connection.scalars(left.order_by(RecordRow.id).with_for_update()))
+            if mine := [token for token in tokens if token["record_id"] in pending]:
+                transaction.connection.execute(insert(IndexTokenRow), mine)
             transaction.connection.execute(update(RecordRow).where(RecordRow.id.in_(ids)).values(is_indexed=True))
 
         ground.sequencer.run(change)

@@ -2,6 +2,8 @@
 
     {"files": {"kura.db": {"bytes": 4096, "sha256": "…"}, …}, "made_at": "…", "v": 1, "vault": "<16 hex digits>"}
 
+Where an HSM keeps the keys, "keys": "hsm" says so, and the key file is that of the keys it wrapped, or absent.
+
 Names are those of the backup's own layout; no other name is accepted, so that no manifest leads out of the folder.
 """
 
@@ -11,14 +13,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Literal, Self, get_args
 
-from vault.canonical_json import canonical_json
+from vault.canonical_json import Json, canonical_json
 from vault.errors import IntegrityError
 from vault.ledger.event import format_instant, parse_instant
 
 VERSION = 1
 DATABASE, KEY_FILE, SETTINGS = "kura.db", "keys/store", "kura.toml"
+Keeper = Literal["file", "hsm"]
+"""Who keeps the keys: the key file, which is in the backup; or an HSM, whose keys are in none."""
 _OBJECT = re.compile(r"objects/([01])/([0-9a-f]{2})/([0-9a-f]{32})")
 _LEDGER = re.compile(r"ledgers(/[a-z0-9_][A-Za-z0-9._-]*)+")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -39,17 +43,17 @@ class Manifest:
     vault_id: str
     made_at: datetime
     files: Mapping[str, BackedUp]
+    keys: Keeper = "file"
 
     def encode(self) -> bytes:
         """Write the manifest: canonical, so that its digest names it."""
-        return canonical_json(
-            {
-                "files": {name: {"bytes": file.byte_count, "sha256": file.sha256} for name, file in self.files.items()},
-                "made_at": format_instant(self.made_at),
-                "v": VERSION,
-                "vault": self.vault_id,
-            }
-        )
+        values: dict[str, Json] = {
+            "files": {name: {"bytes": file.byte_count, "sha256": file.sha256} for name, file in self.files.items()},
+            "made_at": format_instant(self.made_at),
+            "v": VERSION,
+            "vault": self.vault_id,
+        }
+        return canonical_json(values if self.keys == "file" else values | {"keys": self.keys})
 
     @classmethod
     def decode(cls, text: bytes) -> Self:
@@ -61,11 +65,13 @@ class Manifest:
         try:
             values = json.loads(text)
             files = {str(name): BackedUp(file["bytes"], file["sha256"]) for name, file in values["files"].items()}
-            manifest = cls(values["vault"], parse_instant(values["made_at"]), files)
+            keys = values.get("keys", "file")
+            manifest = cls(values["vault"], parse_instant(values["made_at"]), files, keys)
             is_sound = manifest.encode() == text and all(_is_sound(name, file) for name, file in files.items())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise IntegrityError("backup-manifest-malformed") from error
-        if not is_sound or not {DATABASE, KEY_FILE, SETTINGS} <= set(files):
+        needed = {DATABASE, SETTINGS} if keys == "hsm" else {DATABASE, KEY_FILE, SETTINGS}
+        if not is_sound or keys not in get_args(Keeper) or not needed <= set(files):
             raise IntegrityError("backup-manifest-malformed")
         return manifest
 

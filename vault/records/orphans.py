@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from vault.canonical_json import Json
 from vault.errors import ConflictError, IntegrityError, UnavailableError
 from vault.ledger.event import EventKind, decode_entry
-from vault.ledger.transaction import Transaction
 from vault.people.actor import VAULT
-from vault.records.ground import Ground
+from vault.records.ground import Ground, append_operator_event
 from vault.service_log import service_log
 from vault.storage.objects import Address, ObjectStore, is_object_name
 from vault.storage.tables import CopyRow, EventRow, LedgerRow, ObjectRow
@@ -71,12 +71,8 @@ def sweep_orphans(ground: Ground) -> int:
     if not swept:
         return 0
 
-    def change(transaction: Transaction) -> None:
-        body = {"names": sorted({orphan.name for orphan in swept})}
-        event = VAULT.did(EventKind.ORPHANS_SWEPT, ground.clock(), body)
-        transaction.append(ground.operator_ledger_id, event)
-
-    ground.sequencer.run(change)
+    body: dict[str, Json] = {"names": sorted({orphan.name for orphan in swept})}
+    append_operator_event(ground, VAULT.did(EventKind.ORPHANS_SWEPT, ground.clock(), body))
     return len(swept)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import update
 
 from vault.canonical_json import Json
+from vault.errors import IntegrityError
 from vault.ledger.checkpoint import Checkpoint
 from vault.ledger.event import EventKind
 from vault.ledger.guard import Guard
@@ -47,6 +48,8 @@ def recover_ledger(ground: Ground, guard: Guard, actor: Actor, suspect: Suspect)
     log, row = new_ledger(ground, guard, ledger_id, old.contract_id, f"{origin_base}.{ledger_id.rpartition('.')[2]}")
 
     def change(transaction: Transaction) -> None:
+        if not old.is_open:  # another process has recovered it
+            raise IntegrityError("ledger-closed", ledger=old.id)
         transaction.connection.execute(update(LedgerRow).where(LedgerRow.id == old.id).values(state="closed"))
         transaction.open_ledger(log, row)
         if old.contract_id is not None:
@@ -55,7 +58,7 @@ def recover_ledger(ground: Ground, guard: Guard, actor: Actor, suspect: Suspect)
         event = actor.did(EventKind.LEDGER_RECOVERED, ground.clock(), ledger_body(row) | _story(suspect))
         transaction.append(log.id, event)
 
-    ground.sequencer.run(change)
+    ground.sequencer.run(change, old.id)
     old.is_open = False
     if old.contract_id is None:
         ground.operator_ledger_id = log.id

@@ -136,9 +136,10 @@ def _keep(ground: Ground, contract_id: str, last: str, checked: int, damaged: in
 
 
 def _finish(ground: Ground, actor: Actor, contract_id: str, body: dict[str, Json]) -> None:
+    ledger_id = ground.contract(contract_id).ledger_id
+
     def change(transaction: Transaction) -> None:
-        event = actor.did(EventKind.FIXITY_CHECKED, ground.clock(), body)
-        transaction.append(ground.contract(contract_id).ledger_id, event)
+        transaction.append(ledger_id, actor.did(EventKind.FIXITY_CHECKED, ground.clock(), body))
         transaction.connection.execute(delete(ScrubRow).where(ScrubRow.contract_id == contract_id))
 
-    ground.sequencer.run(change)
+    ground.sequencer.run(change, ledger_id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import Connection, Select, and_, select, tuple_
 
 from vault.canonical_json import Json
 from vault.errors import RefusedError, SealedError
@@ -24,7 +24,7 @@ from vault.sealing.index_token import SUBJECT_KEY, index_token
 from vault.storage.tables import BucketRow, IndexTokenRow, ObjectRow, RecordRow
 
 _SHOWN = ("id", "class_id", "status", "started_at", "ended_at", "site", "station", "sequence", "title_code")
-_TOKENS_PER_QUERY = 500
+_PER_QUERY = 500  # tokens, or records
 _STATION = re.compile(r"(person|station):[A-Za-z0-9-]{1,32}")
 MAX_PAGE = 500
 
@@ -95,25 +95,22 @@ class Searches:
         return page
 
     def _page(self, connection: Connection, contract_id: str, class_ids: Sequence[str], query: Query) -> Page:
-        rows: list[dict[str, Any]] = []
-        statement = _statement(contract_id, class_ids, query)
-        if query.subject_key is None:
-            rows = [dict(row) for row in connection.execute(statement).mappings()]
-        else:
-            tokens = self._tokens(connection, contract_id, class_ids, query.subject_key)
-            for first in range(0, len(tokens), _TOKENS_PER_QUERY):
-                some = tokens[first : first + _TOKENS_PER_QUERY]
-                narrowed = statement.join(IndexTokenRow, IndexTokenRow.record_id == RecordRow.id)
-                rows += map(dict, connection.execute(narrowed.where(IndexTokenRow.token.in_(some))).mappings())
-            rows.sort(key=lambda row: (row["ended_at"], row["id"]), reverse=True)
+        # A query for each class and each part of a case: every one is a walk along an index that ends with the page.
+        statements = [_statement(contract_id, class_id, query) for class_id in class_ids]
+        if query.subject_key is not None:
+            record_ids = self._of_case(connection, contract_id, class_ids, query.subject_key)
+            parts = [record_ids[first : first + _PER_QUERY] for first in range(0, len(record_ids), _PER_QUERY)]
+            statements = [statement.where(RecordRow.id.in_(part)) for statement in statements for part in parts]
+        rows = [dict(row) for statement in statements for row in connection.execute(statement).mappings()]
+        rows.sort(key=lambda row: (row["ended_at"], row["id"]), reverse=True)
         shown = rows[: query.limit]
         last = shown[-1] if len(rows) > query.limit else None
         return Page(shown, (last["ended_at"], last["id"]) if last else None)
 
-    def _tokens(
+    def _of_case(
         self, connection: Connection, contract_id: str, class_ids: Sequence[str], subject_key: str
-    ) -> list[bytes]:
-        """One token per live bucket of these classes."""
+    ) -> list[str]:
+        """Give the records of a case, by one token per live bucket of these classes."""
         live = connection.scalars(
             select(BucketRow.id).where(
                 BucketRow.contract_id == contract_id,
@@ -122,9 +119,14 @@ class Searches:
             )
         ).all()
         rows = self._buckets.secrets.rows(connection, live)
-        return [
+        tokens = [
             index_token(self._buckets.secrets.opened(row).index_key, SUBJECT_KEY, subject_key) for row in rows.values()
         ]
+        found: list[str] = []
+        for first in range(0, len(tokens), _PER_QUERY):
+            some = IndexTokenRow.token.in_(tokens[first : first + _PER_QUERY])
+            found += connection.scalars(select(IndexTokenRow.record_id).where(some))
+        return found
 
 
 def _check(query: Query) -> None:
@@ -160,12 +162,12 @@ def _allowed(actor: Actor, contract: Contract, asked: Sequence[str]) -> list[str
     return sorted(allowed)
 
 
-def _statement(contract_id: str, class_ids: Sequence[str], query: Query) -> Select[Any]:
-    """The page by keyset: one more row than asked tells whether there is a next one."""
+def _statement(contract_id: str, class_id: str, query: Query) -> Select[Any]:
+    """One class's part of the page, by keyset: one more row than asked tells whether there is a next one."""
     statement = (
         select(*(getattr(RecordRow, name) for name in _SHOWN), ObjectRow.content_bytes)
         .join(ObjectRow, and_(ObjectRow.record_id == RecordRow.id, ObjectRow.component == "original"))
-        .where(RecordRow.contract_id == contract_id, RecordRow.class_id.in_(class_ids))
+        .where(RecordRow.contract_id == contract_id, RecordRow.class_id == class_id)
         .order_by(RecordRow.ended_at.desc(), RecordRow.id.desc())
         .limit(query.limit + 1)
     )
@@ -178,9 +180,8 @@ def _statement(contract_id: str, class_ids: Sequence[str], query: Query) -> Sele
     if query.status is not None:
         statement = statement.where(RecordRow.status == query.status)
     if query.after is not None:
-        ended_at, record_id = query.after
-        earlier = RecordRow.ended_at < ended_at
-        statement = statement.where(or_(earlier, and_(RecordRow.ended_at == ended_at, RecordRow.id < record_id)))
+        # As one value: a database walks its index from there, where of an "or" it reads all that comes before.
+        statement = statement.where(tuple_(RecordRow.ended_at, RecordRow.id) < query.after)
     return statement
 
 

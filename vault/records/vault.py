@@ -5,16 +5,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from retention.periods import trigger_date
-from vault.errors import IntegrityError, KuraError, SealedError
+from vault.errors import IntegrityError, KuraError, SealedError, UnavailableError
 from vault.keys.custodian import CustodianSecret
 from vault.ledger.checkpoint import Checkpoint, open_checkpoint
-from vault.ledger.event import Event, EventKind
+from vault.ledger.event import EventKind
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.ledger.publish import publish
 from vault.ledger.rollback import known_despite_torn_slot, newest_known, require_not_behind
+from vault.ledger.writer import WENT_BACK
 from vault.people.actor import VAULT, Actor
 from vault.people.authority import Act, require
 from vault.people.persons import NewPerson, actor_of
@@ -22,11 +24,13 @@ from vault.records.buckets import Buckets, wanted_ahead
 from vault.records.deposit import Deposits
 from vault.records.enrolment import Enrolment
 from vault.records.founding import grant_role, open_contract, open_operator_ledger
-from vault.records.ground import Contract, Ground
+from vault.records.ground import Contract, Ground, append_operator_event
 from vault.records.indexing import index_pending
+from vault.records.leases import Leases
 from vault.records.reading import Readings
 from vault.records.recovery import Suspect, recover_ledger
 from vault.records.search import Searches
+from vault.service_log import service_log
 from vault.storage.tables import BucketRow
 
 
@@ -42,6 +46,7 @@ class Vault:
         self.readings = Readings(ground, self.buckets)
         self.searches = Searches(ground, self.buckets)
         self.enrolment = Enrolment(ground)
+        self.leases = Leases(ground.sequencer)
         self._guard = guard
         self._origin = origin
         self._suspects: dict[str, Suspect] = {}
@@ -62,9 +67,7 @@ class Vault:
         """Compare the ledgers with what is known outside; then take changes, unless one went back."""
         self._closers = closers
         self.ground.sequencer.start()
-        for log in self.ground.sequencer.logs():
-            if log.is_open:
-                self._compare(log)
+        self._compare_all()
         if not self._suspects:
             self.publish()
 
@@ -127,6 +130,9 @@ class Vault:
         """Close every ledger that went back, and go on under new origins; give the new ledgers."""
         self._require_open()
         problem = self.problem
+        if problem is not None and problem.code in WENT_BACK and not self._suspects:
+            self.ground.sequencer.read_again()  # it was found between two commits: memory is ahead of the rows
+            self._compare_all()
         self.ground.sequencer.resume()
         recovered = []
         try:
@@ -152,6 +158,8 @@ class Vault:
         log = self.ground.log_of(contract_id)
         known = open_checkpoint(note.encode(), log.key)
         try:
+            if known.size > log.size:
+                self.ground.follow()  # another process may have signed it
             require_not_behind(log, [known])
         except IntegrityError as error:
             self._suspects[log.id] = Suspect(log, [known], error.code)
@@ -169,6 +177,7 @@ class Vault:
             then()
 
     def _publish(self) -> None:
+        self.ground.follow()
         for log in self.ground.sequencer.logs():
             if not log.is_open or log.size == 0:
                 continue
@@ -191,18 +200,28 @@ class Vault:
         if not closers:
             return
         self.ground.sequencer.stop()
-        if self.problem is None:
-            self.publish()
-        for closer in closers:
-            closer()
+        try:
+            if self.problem is None:
+                self.publish()
+        except (UnavailableError, SQLAlchemyError) as error:  # the next start publishes it
+            service_log().warning("publish-failed", reason=type(error).__name__)
+        finally:
+            for closer in closers:
+                closer()
 
     def _require_open(self) -> None:
         if self.is_sealed:
             raise SealedError("vault-sealed")
 
+    def _compare_all(self) -> None:
+        for log in self.ground.sequencer.logs():
+            if log.is_open:
+                self._compare(log)
+
     def _compare(self, log: Log) -> None:
         known: list[Checkpoint] = []
         try:
+            self._begin_to_guard(log)
             known, is_torn = self._known(log)
             require_not_behind(log, known)
             if is_torn:
@@ -210,6 +229,15 @@ class Vault:
         except IntegrityError as error:
             self._suspects[log.id] = Suspect(log, known, error.code)
             self.ground.sequencer.halt(error)
+
+    def _begin_to_guard(self, log: Log) -> None:
+        """Guard a ledger that another process opened while this one was away: here nothing was ever known of it.
+
+        Where anything of it was published here before, its guard was lost instead.
+        """
+        is_new_here = self.ground.sequencer.is_shared and not self.published_folder(log.id).exists()
+        if is_new_here and not self._guard.has(log.id):
+            self._guard.create(log.id)
 
     def _known(self, log: Log) -> tuple[list[Checkpoint], bool]:
         """What is known of a ledger outside the database, and whether a power cut tore one slot of its guard."""
@@ -232,14 +260,10 @@ class Vault:
         if missing:
             raise IntegrityError("disposal-key-missing", bucket=live[missing[0]], count=len(missing))
         unused = keys.disposal_key_ids() - set(live)
-        if unused and not self._has_recovered():
+        # Where several processes make keys, one without a row may be another's, whose transaction is under way.
+        if unused and not self._has_recovered() and not self.ground.sequencer.is_shared:
             keys.destroy(unused, self.ground.clock())
 
     def _has_recovered(self) -> bool:
         """Whether a ledger was ever recovered: then a key without a row may belong to a lost one."""
         return any(not log.is_open for log in self.ground.sequencer.logs())
-
-
-def append_operator_event(ground: Ground, event: Event) -> None:
-    """Append an event to the operator's ledger; durable on return."""
-    ground.sequencer.run(lambda transaction: transaction.append(ground.operator_ledger_id, event))

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, bindparam, select
 
+from vault.errors import KuraError
 from vault.keys.keystore import KeyStore
 from vault.sealing.bucket import OpenBucket, open_bucket
 from vault.sealing.envelope import Envelope
@@ -76,6 +77,16 @@ class BucketSecrets:
             self._rows.update(bucket_rows(connection, missing))
         return {bucket_id: self._rows[bucket_id] for bucket_id in wanted & self._rows.keys()}
 
+    def open_all(self, connection: Connection) -> "BucketSecrets":
+        """Open every bucket, and give what knows them all without the key store: for children, which have no HSM."""
+        found: dict[str, OpenBucket | KuraError] = {}
+        for row in bucket_rows(connection, connection.scalars(select(BucketRow.id)).all()).values():
+            try:
+                found[row.id] = self.opened(row)
+            except KuraError as error:
+                found[row.id] = error
+        return _AllOpened(self._keys, self._clock, found)
+
     def forget(self) -> None:
         """Drop all that was unwrapped: the vault is being sealed."""
         with self._lock:
@@ -98,6 +109,22 @@ class BucketSecrets:
             # Also what seems to come from the future: a clock that was put back must not lengthen the minute.
             while kept and (self._keys.is_sealed or not timedelta(0) <= now - next(iter(kept.values()))[0] < _OPEN_FOR):
                 del kept[next(iter(kept))]
+
+
+class _AllOpened(BucketSecrets):
+    """All buckets as they were at one moment, or why one did not open."""
+
+    def __init__(
+        self, keys: KeyStore, clock: Callable[[], datetime], buckets: Mapping[str, OpenBucket | KuraError]
+    ) -> None:
+        super().__init__(keys, clock)
+        self._all = buckets
+
+    def _bucket(self, row: BucketRow) -> OpenBucket:
+        bucket = self._all[row.id]
+        if isinstance(bucket, KuraError):
+            raise bucket
+        return bucket
 
 
 def bucket_rows(connection: Connection, bucket_ids: Iterable[str]) -> Mapping[str, BucketRow]:

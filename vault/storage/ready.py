@@ -5,6 +5,8 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, event
 
+from vault.errors import UnavailableError
+
 T = TypeVar("T")
 
 
@@ -18,11 +20,24 @@ class ReadyConnections:
         event.listen(engine, "engine_disposed", lambda _: self._close())
 
     def run(self, query: Callable[[Connection], T]) -> T:
-        """Run a query on a connection that is in no transaction, and must be in none afterwards: use `Statement`."""
+        """Run a query on a connection that is in no transaction, and must be in none afterwards: use `Statement`.
+
+        A query only reads: where a connection that was kept turns out to be lost, it is asked once more on a new one.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._engine.connect()
+            return self._asked(self._engine.connect(), query)
+        try:
+            return self._asked(connection, query)
+        except UnavailableError:
+            self._close()  # the others are as old
+            return self._asked(self._engine.connect(), query)
+
+    def _asked(self, connection: Connection, query: Callable[[Connection], T]) -> T:
         try:
             found = query(connection)
         except BaseException:

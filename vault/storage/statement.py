@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, Executable, LargeBinary
 
+from vault.storage.away import driver_failed
+
 Values = Mapping[str, Any]
 Row = tuple[Any, ...]
 _Convert = Callable[[Any], Any]
@@ -19,7 +21,7 @@ class Statement:
     """An `insert`, `update` or `select` without lists of variable length.
 
     It runs in the transaction that the connection is in. Outside one it is a transaction of its own: unlike
-    `Connection.execute`, it begins none. Errors are the driver's.
+    `Connection.execute`, it begins none. Errors are the driver's, but for a database that is away.
     """
 
     def __init__(self, statement: Executable) -> None:
@@ -34,21 +36,34 @@ class Statement:
     def run(self, connection: Connection, values: Values) -> int:
         """Run it once; give the number of rows it changed."""
         compiled = self._for(connection)
-        cursor = connection.connection.cursor()
-        cursor.execute(compiled.sql, compiled.bound(values))
+        parameters = compiled.bound(values)
+        try:
+            cursor = connection.connection.cursor()
+            cursor.execute(compiled.sql, parameters)
+        except connection.dialect.loaded_dbapi.Error as error:
+            driver_failed(connection, error)
         return cursor.rowcount
 
     def run_many(self, connection: Connection, rows: Iterable[Values]) -> None:
         """Run it once for each row."""
         compiled = self._for(connection)
-        connection.connection.cursor().executemany(compiled.sql, [compiled.bound(row) for row in rows])
+        parameters = [compiled.bound(row) for row in rows]
+        try:
+            connection.connection.cursor().executemany(compiled.sql, parameters)
+        except connection.dialect.loaded_dbapi.Error as error:
+            driver_failed(connection, error)
 
     def rows(self, connection: Connection, values: Values) -> list[Row]:
         """Run a query; give all its rows."""
         compiled = self._for(connection)
-        cursor = connection.connection.cursor()
-        cursor.execute(compiled.sql, compiled.bound(values))
-        return compiled.read(list(cursor.fetchall()))
+        parameters = compiled.bound(values)
+        try:
+            cursor = connection.connection.cursor()
+            cursor.execute(compiled.sql, parameters)
+            found = list(cursor.fetchall())
+        except connection.dialect.loaded_dbapi.Error as error:
+            driver_failed(connection, error)
+        return compiled.read(found)
 
     def first(self, connection: Connection, values: Values) -> Row | None:
         """Run a query that gives one row at most."""

@@ -14,6 +14,8 @@ from vault.ledger.event import EventKind
 from vault.ledger.receipt import Receipt
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 TYPE = "application/vnd.kura.batch"
 
 

@@ -14,6 +14,8 @@ from vault.bootstrap import open_vault
 from vault.people.persons import NewPerson
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 Send = Callable[[PlainStation, str], Answer]
 
 

@@ -11,6 +11,8 @@ from vault.ledger.receipt import Receipt
 from vault.records.journals import JournalKind
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 TALLY = b"time,counter,applications\n09:00,1,12\n10:00,1,9\n"
 OF_KIND = {
     "call_detail_record": "exchange",

@@ -14,6 +14,8 @@ from vault.ledger.event import EventKind
 from vault.people.certificates import fingerprint
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 
 def renewed(api: Api, station: PlainStation, key: PrivateKey) -> PlainStation:
     answer = station.ask("POST", "/v1/certificate", signing_request(key, "somebody else"))
@@ -49,7 +51,7 @@ def test_a_certificate_request_gives_its_own_name_and_no_other(api: Api, vault: 
 
 def test_a_renewed_certificate_may_be_revoked_alone(api: Api, vault: Vault, counter: PlainStation) -> None:
     new = renewed(api, counter, station_key())
-    [(issued,)] = stored.rows(vault, "SELECT fingerprint FROM certificates ORDER BY rowid DESC LIMIT 1")
+    [(issued,)] = stored.rows(vault, "SELECT fingerprint FROM certificates ORDER BY issued_at DESC LIMIT 1")
     vault.enrolment.revoke(vault.actor(vaults.ADMIN), vaults.CONTRACT, "counter-1", issued)
     assert new.deposit(PDF).code == "certificate-revoked"
     assert counter.deposit(PDF).status == 201

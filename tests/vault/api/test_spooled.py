@@ -18,6 +18,8 @@ from vault.records.reading import Purpose
 from vault.records.vault import Vault
 from vault.sealing.spooled import MEDIA_TYPE, SpoolBucket, SpoolWriter
 
+pytestmark = pytest.mark.both_worlds
+
 LARGE = vaults.large_pdf()
 
 

@@ -3,10 +3,13 @@
 import shutil
 from pathlib import Path
 
+import pytest
 from kura_command import DEPOSIT, Kura, deposited
 from vaults import custodian
 
 from vault.bootstrap import open_vault
+
+pytestmark = pytest.mark.both_worlds
 
 
 def put_back(home: Path, kept: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 from kura_command import Kura
 from vaults import pdf
 
+pytestmark = pytest.mark.both_worlds
+
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

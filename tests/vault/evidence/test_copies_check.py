@@ -12,6 +12,8 @@ from vaults import custodian
 
 from vault.bootstrap import verify_vault
 
+pytestmark = pytest.mark.both_worlds
+
 
 @dataclass(frozen=True)
 class Copy:

@@ -14,6 +14,8 @@ from vault.bootstrap import verify_vault
 from vault.evidence.verdict import Verdict
 from vault.storage.tables import Base
 
+pytestmark = pytest.mark.both_worlds
+
 FLIPS = 560
 SEEDS = range(8)
 ROOT = Path(__file__).parents[3]

@@ -12,6 +12,8 @@ from vault.evidence.verdict import Verdict
 from vault.records.numbering import Numbers
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[Vault]:

@@ -16,6 +16,8 @@ from vault.settings import read_settings
 from vault.storage.filesystem import FilesystemStore
 from vault.storage.objects import Address
 
+pytestmark = pytest.mark.both_worlds
+
 
 class KillingStore(FilesystemStore):
     """A store that kills whichever process opens an object in it."""

@@ -64,7 +64,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     store = FileKeyStore.create(folder / "vault" / "keys", folder / "epochs", WORDS, scrypt_log2_n=4)
     kept, doomed, dead = store.create_disposal_keys(3)
     store.destroy([dead], AT)
-    return World(folder, kept, doomed, dead, store.create_signing_key(), store.wrap(kept, b"a data key"))
+    return World(folder, kept, doomed, dead, store.create_signing_key(), store.wrap(kept, b"16 bytes of text"))
 
 
 def interrupt_disk(
@@ -124,10 +124,10 @@ def run_killed(number: int, how: How, work: Callable[[Callable[[object], None]],
 def require_whole(world: World, words: CustodianSecret = WORDS) -> FileKeyStore:
     """Open what is left as a reader, then as the owner, and require all that was there before."""
     reader = world.opened(words, read_only=True)
-    assert reader.unwrap(world.kept, world.wrapped) == b"a data key"
+    assert reader.unwrap(world.kept, world.wrapped) == b"16 bytes of text"
     store = world.opened(words)
     store.check()
-    assert store.unwrap(world.kept, world.wrapped) == b"a data key"
+    assert store.unwrap(world.kept, world.wrapped) == b"16 bytes of text"
     assert store.sign(world.signer, b"head")
     assert world.dead in store.tombstones()
     slots = [(world.folder / "epochs" / name).read_bytes() for name in ("epoch-0", "epoch-1")]
@@ -174,7 +174,7 @@ def test_a_day_s_work_killed_at_every_write_keeps_all_that_was_acknowledged(
             assert here.doomed in store.disposal_key_ids()
             store.destroy([here.doomed], AT)
         with pytest.raises(RefusedError):
-            store.wrap(here.doomed, b"x")
+            store.wrap(here.doomed, bytes(8))
         require_copy_is_worthless(here, world, tmp_path)
         assert store.create_disposal_keys(1)[0] in here.opened().disposal_key_ids()
     assert len(facts) == 4

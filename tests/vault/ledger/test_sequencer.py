@@ -1,23 +1,22 @@
 """The sequencer: shared commits, changes that fail alone, commits that fail for real, and stops that say why."""
 
-import resource
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 
+import engines
 import pytest
 from ledger_vectors import refused
 from ledgers import LEDGER, LedgerBench, event
-from sqlalchemy import func, insert, select, update
+from sequencing import add_person, commits, held, numbers, persons, submit
+from sqlalchemy import func, select, update
 
 from vault.errors import IntegrityError, KuraError, RefusedError, UnavailableError
-from vault.ledger.event import decode_entry
-from vault.ledger.sequencer import Done
 from vault.ledger.transaction import Transaction
-from vault.storage.tables import CheckpointRow, EventPartRow, EventRow, LedgerRow, PersonRow
+from vault.storage.database import writing
+from vault.storage.tables import EventRow, LedgerRow
 
+pytestmark = pytest.mark.both_worlds
 Change = Callable[[Transaction], object]
 
 
@@ -27,50 +26,6 @@ def bench(tmp_path: Path) -> Iterator[LedgerBench]:
     bench.open_ledger()
     yield bench
     bench.stop()
-
-
-@contextmanager
-def held(bench: LedgerBench) -> Iterator[None]:
-    """Keep the sequencer busy, so that what is handed over meanwhile shares the next commit."""
-    is_running, may_end = threading.Event(), threading.Event()
-
-    def change(_: Transaction) -> None:
-        is_running.set()
-        may_end.wait()
-
-    bench.sequencer.submit(change)
-    is_running.wait()
-    yield
-    may_end.set()
-
-
-def submit(bench: LedgerBench, number: int) -> Future[Done[int]]:
-    def change(transaction: Transaction) -> int:
-        add_person(transaction, number)
-        return transaction.append(LEDGER, event(number))
-
-    return bench.sequencer.submit(change)
-
-
-def add_person(transaction: Transaction, number: int, times: int = 1) -> None:
-    values = {"number": str(number), "added_at": event().at}
-    transaction.connection.execute(insert(PersonRow), [values] * times)
-
-
-def persons(bench: LedgerBench) -> list[str]:
-    with bench.engine.connect() as connection:
-        return list(connection.scalars(select(PersonRow.number).order_by(PersonRow.added_at, PersonRow.number)))
-
-
-def numbers(bench: LedgerBench, ledger_id: str = LEDGER) -> list[object]:
-    with bench.engine.connect() as connection:
-        query = select(EventRow.entry).where(EventRow.ledger_id == ledger_id).order_by(EventRow.entry_index)
-        return [decode_entry(entry).event.body["number"] for entry in connection.scalars(query)]
-
-
-def commits(bench: LedgerBench) -> list[int]:
-    with bench.engine.connect() as connection:
-        return list(connection.scalars(select(CheckpointRow.size).order_by(CheckpointRow.size)))
 
 
 def own_error(transaction: Transaction) -> None:
@@ -120,7 +75,7 @@ FAILING: dict[Change, str] = {
 def test_a_failing_change_takes_down_only_itself(bench: LedgerBench, change: Change, code: str) -> None:
     with held(bench):
         before = submit(bench, 1)
-        failed = bench.sequencer.submit(change)
+        failed = bench.sequencer.submit(change, LEDGER)
         after = submit(bench, 2)
     with pytest.raises(KuraError) as caught:
         failed.result()
@@ -150,7 +105,7 @@ def test_a_batch_of_one_gives_each_change_its_own_commit(tmp_path: Path) -> None
 
 def test_each_change_gets_back_its_own_events_in_order(bench: LedgerBench) -> None:
     with held(bench):
-        answers = [bench.sequencer.submit(appender(range(n))) for n in (2, 0, 3)]
+        answers = [bench.sequencer.submit(appender(range(n)), LEDGER) for n in (2, 0, 3)]
     indexes = [[one.index for one in answer.result().appended] for answer in answers]
     assert indexes == [[0, 1], [], [2, 3, 4]]
 
@@ -190,7 +145,7 @@ def test_a_ledger_opened_in_a_failed_change_is_gone(bench: LedgerBench) -> None:
 
     with held(bench):
         lost = bench.sequencer.submit(failing)
-        late = bench.sequencer.submit(lambda transaction: transaction.append("second", event(2)))
+        late = bench.sequencer.submit(lambda transaction: transaction.append("second", event(2)), "second")
     assert isinstance(lost.exception(), UnavailableError)
     assert isinstance(late.exception(), UnavailableError)
     assert [log.id for log in bench.sequencer.logs()] == [LEDGER]
@@ -213,14 +168,15 @@ def test_a_ledger_and_its_first_event_are_kept_together(bench: LedgerBench) -> N
         transaction.open_ledger(log, row)
         transaction.append("second", event(2))
 
-    assert [one.ledger_id for one in bench.sequencer.run(change).appended] == [LEDGER, "second"]
+    assert [one.ledger_id for one in bench.sequencer.run(change, LEDGER).appended] == [LEDGER, "second"]
     bench.restart()
     assert (numbers(bench), numbers(bench, "second")) == ([1], [2])
 
 
 def test_a_closed_ledger_takes_nothing(bench: LedgerBench) -> None:
     bench.append(1)
-    bench.sequencer.log(LEDGER).is_open = False
+    bench.sequencer.run(lambda transaction: transaction.connection.execute(update(LedgerRow).values(state="closed")))
+    bench.restart()
     with refused(IntegrityError, "ledger-closed"):
         bench.append(2)
     assert numbers(bench) == [1]
@@ -263,55 +219,6 @@ def test_many_threads_lose_nothing_and_share_commits(bench: LedgerBench) -> None
     bench.append(1)
 
 
-@contextmanager
-def files_may_not_grow_beyond(size: int) -> Iterator[None]:
-    """Let the kernel refuse every write of this process beyond `size` bytes into a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_commit_that_the_disk_refuses_keeps_nothing_and_the_next_one_goes_on(bench: LedgerBench) -> None:
-    bench.append(0)
-    with files_may_not_grow_beyond(bench.database.with_name("kura.db-wal").stat().st_size):
-        with held(bench):
-            answers = [submit(bench, 1), submit(bench, 2)]
-        codes = [error.code for answer in answers if isinstance(error := answer.exception(), KuraError)]
-    assert codes == ["commit-failed"] * 2
-    assert (numbers(bench), persons(bench), bench.sequencer.halted) == ([0], [], None)
-    assert submit(bench, 3).result().value == 1
-    bench.restart()
-    assert (numbers(bench), persons(bench)) == ([0, 3], ["3"])
-
-
-def test_a_database_that_gives_up_the_whole_transaction_takes_down_every_change_of_it(bench: LedgerBench) -> None:
-    """SQLite may roll back all of a transaction when its disk is full: what went before in it must not be answered."""
-    bench.append(0)
-
-    def fill(transaction: Transaction) -> None:
-        raw = transaction.connection.exec_driver_sql
-        pages = raw("PRAGMA page_count").scalar_one()
-        raw(f"PRAGMA max_page_count = {pages + 2}")
-        try:
-            values = [{"number": f"full-{number}", "added_at": event().at} for number in range(5_000)]
-            transaction.connection.execute(insert(PersonRow), values)
-        finally:
-            raw("PRAGMA max_page_count = 1073741823")
-
-    with held(bench):
-        before, full, after = submit(bench, 1), bench.sequencer.submit(fill), submit(bench, 2)
-    assert isinstance(full.exception(), UnavailableError)
-    answered = [number for number, answer in ((1, before), (2, after)) if answer.exception() is None]
-    assert numbers(bench) == [0, *answered]
-    assert persons(bench) == [str(number) for number in answered]
-    assert submit(bench, 3).result().value == len(answered) + 1
-    bench.restart()
-    assert numbers(bench) == [0, *answered, 3]
-
-
 def test_a_guard_that_cannot_be_written_stops_everything_and_tells_nobody_yes(bench: LedgerBench) -> None:
     bench.append(0)
     guard = bench.guards / f"guard-{LEDGER}"
@@ -344,35 +251,11 @@ def test_a_change_may_append_nothing(bench: LedgerBench) -> None:
         assert connection.scalar(select(func.count()).select_from(EventRow)) == 0
 
 
-def test_a_commit_whose_outcome_nobody_can_tell_stops_everything(bench: LedgerBench) -> None:
-    """The commit fails, and the database file is away when it is asked what became of it."""
-    bench.append(0)
-    away = bench.database.with_name("away.db")
-
-    def change(transaction: Transaction) -> None:
-        transaction.append(LEDGER, event(1))
-        transaction.connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # what is wrong is found at the commit
-        no_such_entry = {"ledger_id": LEDGER, "entry_index": 99, "envelope_id": "e", "sealed": b""}
-        transaction.connection.execute(insert(EventPartRow), [no_such_entry])
-        bench.engine.dispose()  # whoever asks afterwards needs a new connection
-        bench.database.rename(away)
-
-    with refused(UnavailableError, "commit-unknown"):
-        bench.sequencer.run(change)
-    for _ in range(2):
-        with refused(UnavailableError, "commit-unknown"):
-            submit(bench, 2).result()
-    away.rename(bench.database)
-    bench.restart()
-    assert numbers(bench) == [0]
-    assert submit(bench, 3).result().value == 1
-
-
 def test_a_head_that_something_else_moved_is_not_built_upon(bench: LedgerBench) -> None:
     bench.append(0)
-    with bench.engine.begin() as connection:
+    with writing(bench.engine).begin() as connection:
         connection.execute(update(LedgerRow).values(size=7))
-    with refused(IntegrityError, "ledger-moved"):
+    with refused(IntegrityError, "ledger-beside" if engines.is_engines() else "ledger-moved"):
         submit(bench, 1).result()
     assert (numbers(bench), persons(bench)) == ([0], [])
 
@@ -385,11 +268,11 @@ def test_a_change_that_fails_alone_or_beside_others_is_told_the_same(bench: Ledg
         raise RefusedError("vault-sealed")
 
     if is_alone:
-        answers = [bench.sequencer.submit(change)]
+        answers = [bench.sequencer.submit(change, LEDGER)]
         answers[0].exception()
     else:
         with held(bench):
-            answers = [bench.sequencer.submit(change) for _ in range(2)]
+            answers = [bench.sequencer.submit(change, LEDGER) for _ in range(2)]
     for answer in answers:
         with refused(RefusedError, "vault-sealed"):
             answer.result()

@@ -14,6 +14,8 @@ from vault.ledger.event import EventKind
 from vault.people.persons import NewPerson
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[Vault]:

@@ -16,6 +16,8 @@ from vault.records.restore import restore
 from vault.records.vault import Vault
 from vault.storage.tables import EventRow
 
+pytestmark = pytest.mark.both_worlds
+
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[Vault]:

@@ -21,11 +21,13 @@ from ledger_vectors import refused
 from vault.bootstrap import NewVault, create_vault, open_vault, probe_stores, verify_vault
 from vault.errors import ConflictError, IntegrityError, KuraError, NotFoundError, RefusedError, UnavailableError
 from vault.people.persons import NewPerson
+from vault.people.purpose import ViewPurpose
 from vault.records.backup import back_up
 from vault.records.healing import heal_copies
 from vault.records.health import health_of
 from vault.records.locking import extend_locks, lock_queue
 from vault.records.orphans import find_orphans, sweep_orphans
+from vault.records.reading import Purpose
 from vault.records.request import DepositRequest
 from vault.records.restore import restore
 from vault.records.scrub import Progress, scrub
@@ -130,6 +132,17 @@ def test_a_day_in_two_buckets(vault: Vault) -> None:
     vault = vaults.reopen(vault)
     assert read(vault, clip) == content_of(CLIP)
     vault.close()
+
+
+def test_ranges_of_an_object_in_an_engine_are_slices(vault: Vault) -> None:
+    record_id, content = deposit(vault), content_of(CLIP)
+    purpose = Purpose(ViewPurpose.INQUIRY_ANSWER)
+    reading = vault.readings.read(vault.actor(vaults.MANAGER), vaults.CONTRACT, record_id, purpose)
+    edges = [0, 1, (1 << 20) - 56, 1 << 20, (2 << 20) + 5, len(content) - 1, len(content)]
+    for start in edges:
+        for end in edges:
+            part = b"".join(map(bytes, reading.parts(start, max(0, end - start))))
+            assert part == content[start : max(start, end)]
 
 
 def test_a_wrong_byte_from_one_engine_is_not_shown_and_the_other_copy_is(vault: Vault, ways: list[Between]) -> None:

@@ -29,7 +29,7 @@ from vault.records.request import DepositRequest
 from vault.records.search import Query
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
+pytestmark = [pytest.mark.both_worlds, pytest.mark.in_buckets]
 
 
 def sound(number: int = 0) -> bytes:
@@ -271,7 +271,7 @@ def test_a_receipt_of_an_unknown_record_is_not_found(shared: Vault) -> None:
 def test_a_bucket_row_altered_in_the_database_gets_no_data_key(vault: Vault) -> None:
     """A public half that the vault did not sign: whoever put it there would open all that is sealed to it."""
     vault = vaults.reopen(vault)
-    stored.change(vault, "UPDATE buckets SET public_key = randomblob(32) WHERE class_id = 'call_recording'")
+    stored.change(vault, "UPDATE buckets SET public_key = :key WHERE class_id = 'call_recording'", key=bytes(32))
     before = stored.everything(vault)
     with pytest.raises(KuraError) as caught:
         deposit(vault, call(), sound())

@@ -19,6 +19,8 @@ from vault.people.certificates import fingerprint
 from vault.people.stations import Station, station_by_certificate
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 COUNTER = Station("counter-1", StationKind.COUNTER, vaults.CONTRACT)
 
 

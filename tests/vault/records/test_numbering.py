@@ -20,6 +20,8 @@ from vault.records.numbering import Numbers, numbers_of
 from vault.records.order import Order
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 COUNTER = Station("counter-1", StationKind.COUNTER, vaults.CONTRACT)
 
 

@@ -16,6 +16,8 @@ from vault.records.orphans import find_orphans, sweep_orphans
 from vault.records.vault import Vault
 from vault.storage.objects import object_name
 
+pytestmark = pytest.mark.both_worlds
+
 OLD, YOUNG = timedelta(hours=25), timedelta(hours=23)
 
 

@@ -13,6 +13,8 @@ from vault.records.reception import Reception
 from vault.records.source import BytesSource
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[Vault]:

@@ -24,6 +24,8 @@ from vault.records.search import Query
 from vault.records.vault import Vault
 from vault.storage.tables import EventRow
 
+pytestmark = pytest.mark.both_worlds
+
 PURPOSE = Purpose(ViewPurpose.CASE_PROCESSING)
 
 

@@ -17,6 +17,8 @@ from vault.people.persons import NewPerson
 from vault.records.search import MAX_PAGE, Page, Query
 from vault.records.vault import Vault
 
+pytestmark = pytest.mark.both_worlds
+
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
@@ -174,7 +176,8 @@ def test_a_search_is_logged_with_its_term_sealed(vault: Vault) -> None:
     [event] = stored.events(vault, vaults.CONTRACT, EventKind.RECORDS_SEARCHED)
     assert event.actor == f"person:{vaults.MANAGER}"
     assert event.body == {"classes": ["call_recording"], "found": 0, "status": "kept"}
-    [[entry]] = stored.rows(vault, "SELECT entry FROM events ORDER BY rowid DESC LIMIT 1")
+    query = "SELECT entry FROM events WHERE ledger_id = :ledger ORDER BY entry_index DESC LIMIT 1"
+    [[entry]] = stored.rows(vault, query, ledger=vaults.CONTRACT)
     assert b"NIS-SECRET" not in entry
 
 

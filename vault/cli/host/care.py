@@ -7,7 +7,7 @@ from typing import Any
 
 from vault.cli.host.call import Call
 from vault.cli.owner.wire import encode_error
-from vault.errors import RefusedError
+from vault.errors import ConflictError, RefusedError
 from vault.records.backup import back_up as make_backup
 from vault.records.health import health_of
 from vault.records.scrub import Pause, Progress, scrub
@@ -20,6 +20,7 @@ def state(call: Call) -> dict[str, Any]:
         "vault": call.vault.ground.vault_id,
         "sealed": health.is_sealed,
         "halted": encode_error(health.halted) if health.halted is not None else None,
+        "missing": list(health.missing),
         "contracts": [
             {"id": found.id, "records": found.record_count, "bucket_days_ahead": found.bucket_days_ahead}
             for found in health.contracts
@@ -56,7 +57,10 @@ def check_fixity(call: Call) -> dict[str, Any]:
 
     rate = call.fields.integer("bytes_per_second")
     contract_id, vault = call.contract_id(), call.vault
-    done = scrub(vault.ground, vault.buckets, call.person(), contract_id, _pause(rate), report)
+    with vault.leases.held(f"scrub {contract_id}") as is_mine:
+        if not is_mine:
+            raise ConflictError("job-elsewhere", job="scrub")
+        done = scrub(vault.ground, vault.buckets, call.person(), contract_id, _pause(rate), report)
     return {"contract": contract_id, "checked": done.checked, "damaged": list(done.damaged)}
 
 

@@ -81,13 +81,16 @@ class _Signals:
 
 
 class _Rounds:
-    """What an owner does from time to time: publish, make buckets ahead, sweep orphans, renew the listener."""
+    """What an owner does from time to time: publish, make buckets ahead, sweep orphans, renew the listener.
+
+    Of several owners on one database one at a time makes buckets and sweeps; each publishes in its own folder.
+    """
 
     def __init__(self, vault: Vault, stations: Listener | None) -> None:
         self._vault, self._stations = vault, stations
         self._due: dict[Callable[[], object], tuple[float, float]] = {
             vault.publish: (0.0, PUBLISH_EVERY_S),
-            vault.make_ahead: (0.0, KEEP_AHEAD_EVERY_S),
+            self._make_ahead: (0.0, KEEP_AHEAD_EVERY_S),
             self._sweep: (0.0, SWEEP_EVERY_S),
             self.admit_stations: (0.0, PUBLISH_EVERY_S),
         }
@@ -97,14 +100,14 @@ class _Rounds:
         if self._vault.problem is not None:
             return
         for task, (due, every) in self._due.items():
-            if now < due or (task == self._vault.make_ahead and self._vault.is_sealed):
+            if now < due or (task == self._make_ahead and self._vault.is_sealed):
                 continue
             self._due[task] = now + every, every
             try:
                 task()
             except KuraError as error:
                 service_log().warning("round-failed", code=error.code)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - an engine that is away for a while must not end the owner
                 service_log().warning("round-failed", code=type(error).__name__)
 
     def admit_stations(self) -> None:
@@ -116,8 +119,15 @@ class _Rounds:
         elif not (self._vault.is_sealed and not self._vault.enrolment.has_authority):
             self._stations.start()
 
+    def _make_ahead(self) -> None:
+        with self._vault.leases.held("make-ahead") as is_mine:
+            if is_mine:
+                self._vault.make_ahead()
+
     def _sweep(self) -> None:
-        sweep_orphans(self._vault.ground)
+        with self._vault.leases.held("sweep") as is_mine:
+            if is_mine:
+                sweep_orphans(self._vault.ground)
 
 
 class _Clients:

@@ -7,8 +7,8 @@ import threading
 import time
 
 from vault.errors import KuraError
-from vault.records.healing import heal_copies
-from vault.records.locking import extend_locks, renew_rolling
+from vault.records.healing import heal_copies, owed_count
+from vault.records.locking import extend_locks, lock_queue, renew_rolling
 from vault.records.vault import Vault
 from vault.service_log import service_log
 
@@ -44,9 +44,15 @@ class Tending:
                 service_log().error("tending-failed", code=type(error).__name__)
 
     def _round(self) -> None:
-        ground = self._vault.ground
-        if time.monotonic() >= self._renew_at:
-            renew_rolling(ground)
-            self._renew_at = time.monotonic() + _RENEW_EVERY_S
-        extend_locks(ground)
-        heal_copies(ground)
+        """Do what waits, if anything does; of several owners on one database one at a time."""
+        ground, is_renewal = self._vault.ground, time.monotonic() >= self._renew_at
+        if not is_renewal and not lock_queue(ground).length and not owed_count(ground):
+            return
+        with self._vault.leases.held("tend-stores") as is_mine:
+            if not is_mine:
+                return
+            if is_renewal:
+                renew_rolling(ground)
+                self._renew_at = time.monotonic() + _RENEW_EVERY_S
+            extend_locks(ground)
+            heal_copies(ground)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Dialect, MetaData
+from sqlalchemy import BigInteger, CheckConstraint, Dialect, MetaData
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
@@ -42,3 +42,8 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+def postgresql_check(name: str, condition: str) -> CheckConstraint:
+    """Give a constraint that PostgreSQL alone has: to add one in SQLite is to write the whole table anew."""
+    return CheckConstraint(condition, name=name).ddl_if(dialect="postgresql")

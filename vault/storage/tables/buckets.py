@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vault.storage.tables.base import Base
+from vault.storage.tables.base import Base, postgresql_check
 
 
 class BucketRow(Base):
@@ -14,6 +14,9 @@ class BucketRow(Base):
         UniqueConstraint("contract_id", "class_id", "scope", "generation"),
         UniqueConstraint("key_id"),
         CheckConstraint("state IN ('open', 'closed', 'destroying', 'destroyed')", name="state"),
+        postgresql_check("public_key", "octet_length(public_key) = 32"),
+        postgresql_check("private_wrapped", "octet_length(private_wrapped) = 40"),
+        postgresql_check("index_wrapped", "octet_length(index_wrapped) = 40"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

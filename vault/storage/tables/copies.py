@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vault.storage.tables.base import Base, Instant
+from vault.storage.tables.base import Base, Instant, postgresql_check
 
 _UNEXTENDED = text("locked_until < lock_wanted")
 _OWED = text("state = 'owed'")
@@ -17,6 +17,7 @@ class CopyRow(Base):
     __tablename__ = "copies"
     __table_args__ = (
         CheckConstraint("state IN ('kept', 'owed')", name="state"),
+        postgresql_check("store", "store >= 0"),
         Index("ix_copies_unextended", "written_at", sqlite_where=_UNEXTENDED, postgresql_where=_UNEXTENDED),
         Index("ix_copies_owed", "written_at", sqlite_where=_OWED, postgresql_where=_OWED),
     )

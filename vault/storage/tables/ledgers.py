@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vault.storage.tables.base import Base
+from vault.storage.tables.base import Base, postgresql_check
 
 
 class LedgerRow(Base):
@@ -14,6 +14,7 @@ class LedgerRow(Base):
         UniqueConstraint("origin"),
         CheckConstraint("state IN ('open', 'closed')", name="state"),
         CheckConstraint("size >= 0", name="size"),
+        postgresql_check("compact_range", "octet_length(compact_range) % 32 = 0"),
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -30,6 +31,10 @@ class EventRow(Base):
     """One ledger entry: the canonical JSON whose RFC 6962 leaf is in the tree."""
 
     __tablename__ = "events"
+    __table_args__ = (
+        postgresql_check("entry_index", "entry_index >= 0"),
+        postgresql_check("entry", "octet_length(entry) BETWEEN 1 AND 65535"),
+    )
 
     ledger_id: Mapped[str] = mapped_column(ForeignKey("ledgers.id"), primary_key=True)
     entry_index: Mapped[int] = mapped_column(primary_key=True)  # zero-based
@@ -60,6 +65,11 @@ class TileRow(Base):
     """A hash tile of level 1 or more, growing to 256 hashes. Level 0 is derived from the entries."""
 
     __tablename__ = "tiles"
+    __table_args__ = (
+        postgresql_check(
+            "hashes", "level > 0 AND octet_length(hashes) % 32 = 0 AND octet_length(hashes) BETWEEN 32 AND 8192"
+        ),
+    )
 
     ledger_id: Mapped[str] = mapped_column(ForeignKey("ledgers.id"), primary_key=True)
     level: Mapped[int] = mapped_column(primary_key=True)
@@ -71,6 +81,7 @@ class CheckpointRow(Base):
     """A signed head: one per commit, so that every receipt can be given again byte for byte."""
 
     __tablename__ = "checkpoints"
+    __table_args__ = (postgresql_check("size", "size > 0"),)
 
     ledger_id: Mapped[str] = mapped_column(ForeignKey("ledgers.id"), primary_key=True)
     size: Mapped[int] = mapped_column(primary_key=True)  # entries

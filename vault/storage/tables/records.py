@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from vault.storage.tables.base import Base, Instant
+from vault.storage.tables.base import Base, Instant, postgresql_check
 
 _NUMBERED = text("sequence IS NOT NULL AND station LIKE 'station:%'")
 
@@ -34,6 +34,7 @@ class RecordRow(Base):
         UniqueConstraint("ledger_id", "entry_index"),
         CheckConstraint("status IN ('kept', 'quarantined')", name="status"),
         CheckConstraint("started_at < ended_at", name="times"),
+        postgresql_check("lines_root", "octet_length(lines_root) = 32"),
         Index("ix_records_class", "contract_id", "class_id", "ended_at", "id"),
         Index("ix_records_bucket", "bucket_id"),
         # A station numbers what it sends. (People's imports may carry the numbers of other systems.)
@@ -70,7 +71,11 @@ class ObjectRow(Base):
     """One sealed object of a record, as it stands in every store that holds a copy."""
 
     __tablename__ = "objects"
-    __table_args__ = (UniqueConstraint("name"),)
+    __table_args__ = (
+        UniqueConstraint("name"),
+        postgresql_check("bytes", "content_bytes >= 0 AND sealed_bytes >= 0"),
+        postgresql_check("sealed_blake3", "octet_length(sealed_blake3) = 32"),
+    )
 
     record_id: Mapped[str] = mapped_column(ForeignKey("records.id"), primary_key=True)
     component: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -87,6 +92,7 @@ class IndexTokenRow(Base):
     """HMAC of a searchable value under the bucket's index key."""
 
     __tablename__ = "index_tokens"
+    __table_args__ = (postgresql_check("token", "octet_length(token) = 16"),)
 
     token: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)  # 16 bytes
     record_id: Mapped[str] = mapped_column(ForeignKey("records.id"), primary_key=True, index=True)
