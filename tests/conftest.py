@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both_worlds: runs on the embedded adapters and on real engines")
     config.addinivalue_line("markers", "engines: needs real engines")
+    config.addinivalue_line("markers", "in_buckets: on real engines its objects stand in buckets, elsewhere in folders")
     # For the support modules, and processes that a test starts.
     os.environ["KURA_TEST_WORLD"] = config.getoption("--world")
     if config.getoption("--world") == "engines" and not hasattr(config, "workerinput"):
@@ -41,6 +42,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (kept if belongs else dropped).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=dropped)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Say where objects are to stand before the first fixture makes a vault: many tests damage files in folders."""
+    os.environ["KURA_TEST_OBJECTS"] = "buckets" if item.get_closest_marker("in_buckets") else "folders"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

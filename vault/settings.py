@@ -58,9 +58,14 @@ class SecondDiskSettings(_Section):
 
 
 class StorageSettings(_Section):
-    """Where objects lie: each store a folder (on two disks where there are two), or s3+https://HOST:PORT/BUCKET."""
+    """Where objects lie: each store a folder (on two disks where there are two), or a bucket.
+
+    s3+https://HOST:PORT/BUCKET[/PREFIX]?region=R&credentials=FILE[&profile=P][&disposer=P][&authorities=FILE]
+    """
 
     stores: Annotated[tuple[str, ...], Field(min_length=1, max_length=2)] = ("objects/a", "objects/b")
+    engine_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0  # how long an engine may say nothing
+    engine_lock_s: Annotated[int, Field(ge=1, le=30 * 86400)] = 2 * 86400  # what an object is born locked for
 
 
 class IntakeSettings(_Section):
@@ -189,6 +194,7 @@ def write_settings(folder: Path, settings: Settings) -> None:
         *(["[database]", f'url = "{settings.database.url}"', ""] if settings.database.url else []),
         "[storage]",
         f"stores = [{stores}]",
+        *_engine(settings.storage),
         "",
         *_second(settings.second),
         "[listener]",
@@ -209,6 +215,13 @@ def _second(second: SecondDiskSettings) -> list[str]:
         f'epoch_dir = "{second.epoch_dir}"',
         "",
     ]
+
+
+def _engine(storage: StorageSettings) -> list[str]:
+    """What differs from the defaults."""
+    values = {"engine_timeout_s": storage.engine_timeout_s, "engine_lock_s": storage.engine_lock_s}
+    standard = StorageSettings()
+    return [f"{name} = {value}" for name, value in values.items() if value != getattr(standard, name)]
 
 
 def _listener(listener: ListenerSettings) -> list[str]:

@@ -14,6 +14,7 @@ from retention.roles import StationKind
 from vault.people.certificates import fingerprint
 from vault.people.purpose import ViewPurpose
 from vault.people.stations import Station
+from vault.records.healing import heal_copies
 from vault.records.reading import Purpose
 from vault.records.scrub import Progress, scrub
 from vault.records.search import Query
@@ -61,6 +62,7 @@ def make_full_vault(tmp_path: Path, *, two_disks: bool = False) -> FullVault:
     tally = request(class_id="counter_tally", subject_key=None, clock_offset_s=-7200)
     vault.deposits.deposit(manager, CONTRACT, tally, source(b"class,count\napplication_form,12\n", tmp_path))
     _take_sealed(vault, tmp_path)
+    _take_without_first_store(vault, tmp_path)
     purpose = Purpose(ViewPurpose.CASE_PROCESSING, "窓口での問合せ")
     vault.readings.read_many(manager, CONTRACT, [call.id, video.id], purpose)
     _enrol_stations(vault)
@@ -78,6 +80,15 @@ def _enrol_stations(vault: Vault) -> None:
         vault.enrolment.enrol(manager, station, signing_request())
         renewed = vault.enrolment.renew(station.actor(), CONTRACT, station.name, signing_request())
         vault.enrolment.revoke(manager, CONTRACT, station.name, fingerprint(renewed))
+
+
+def _take_without_first_store(vault: Vault, tmp_path: Path) -> None:
+    """A copy that stands where none was meant to be: the only kind in a folder that has a row."""
+    store, pulled = vault.folder / "objects" / "a", tmp_path / "pulled"
+    store.rename(pulled)
+    vault.deposits.deposit(vault.actor(OPERATOR), CONTRACT, request(), source(pdf(78), tmp_path))
+    pulled.rename(store)
+    heal_copies(vault.ground)
 
 
 def _take_sealed(vault: Vault, tmp_path: Path) -> None:

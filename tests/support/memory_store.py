@@ -2,25 +2,53 @@
 
 import secrets
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from vault.errors import IntegrityError, NotFoundError, UnavailableError
-from vault.storage.objects import Upload, is_object_name, object_name
+from vault.errors import ConflictError, IntegrityError, KuraError, NotFoundError, RefusedError, UnavailableError
+from vault.storage.objects import LAST_LOCK, Address, Facts, Listed, Upload, is_object_name, object_name
+
+
+@dataclass
+class _Stored:
+    data: bytes
+    written_at: datetime
+    locked_until: datetime | None
+    is_held: bool = False
 
 
 class MemoryStore:
-    """An `ObjectStore` whose objects never change and whose uploads end exactly once, kept or aborted."""
+    """An `ObjectStore` whose objects never change and whose uploads end exactly once, kept or aborted.
 
-    def __init__(self, vault_id: str, *, room: int | None = None) -> None:
+    With `birth_lock` it is an engine: every object has a version and is locked for so long, and whoever asks it to
+    loosen a lock, or to take for gone what is locked, has broken the protocol.
+    """
+
+    def __init__(self, vault_id: str, *, room: int | None = None, birth_lock: timedelta | None = None) -> None:
         """Hold at most `room` bytes, where given; beyond that it is full, as a disk is."""
         self.label = "memory"
+        self.locks = birth_lock is not None
+        self.max_bytes: int | None = None
+        self.is_there = True
+        self._birth_lock = birth_lock
         self._vault_id = vault_id
         self._room = room
-        self._objects: dict[str, tuple[bytes, datetime]] = {}
+        self._objects: dict[Address, _Stored] = {}
         self._given: set[str] = set()
         self._deleted: set[str] = set()
         self.open_uploads: dict[str, _MemoryUpload] = {}
         self.open_readers = 0
+
+    def require_there(self) -> None:
+        if not self.is_there:
+            raise UnavailableError("store-missing", store=self.label)
+
+    def require_on_premises(self) -> None:
+        """Memory does not leave."""
+
+    def probe(self) -> bool:
+        self.require_there()
+        return True
 
     def new_name(self) -> str:
         name = object_name(self._vault_id, secrets.token_hex(12))
@@ -29,6 +57,7 @@ class MemoryStore:
         return name
 
     def upload(self, name: str) -> "_MemoryUpload":
+        self.require_there()
         assert is_object_name(self._vault_id, name), "a foreign name"
         assert name not in self._deleted, "a name is used again after its object was deleted"
         if name in self.open_uploads:
@@ -36,42 +65,87 @@ class MemoryStore:
         upload = self.open_uploads[name] = _MemoryUpload(self, name)
         return upload
 
-    def open(self, name: str) -> "_MemoryReader":
-        if name not in self._objects:
-            raise NotFoundError("object-missing", name=name, store=self.label)
+    def open(self, address: Address) -> "_MemoryReader":
+        stored = self._at(address)
         self.open_readers += 1
-        return _MemoryReader(self, self._objects[name][0])
+        return _MemoryReader(self, stored.data)
 
-    def delete(self, name: str) -> None:
-        self._objects.pop(name, None)
-        self.open_uploads.pop(name, None)
-        self._deleted.add(name)
+    def stat(self, address: Address) -> Facts:
+        stored = self._at(address)
+        return Facts(address, len(stored.data), stored.locked_until, stored.is_held)
 
-    def names(self) -> Iterator[tuple[str, datetime, bool]]:
-        for name, (_, written_at) in list(self._objects.items()):
-            yield name, written_at, True
+    def lock(self, address: Address, until: datetime) -> datetime:
+        if not self.locks:
+            raise RefusedError("store-cannot-lock", store=self.label)
+        assert until.tzinfo is not None, "an instant without a zone"
+        if until > LAST_LOCK:
+            raise RefusedError("lock-too-far", store=self.label, last="2106-02-07")
+        stored = self._at(address)
+        stored.locked_until = max(until, stored.locked_until or until)
+        return stored.locked_until
+
+    def hold(self, address: Address, *, on: bool) -> None:
+        if not self.locks:
+            raise RefusedError("store-cannot-lock", store=self.label)
+        self._at(address).is_held = on
+
+    def delete(self, address: Address) -> None:
+        self.require_there()
+        assert not self.locks or address.version is not None, "deleted without a version"
+        stored = self._objects.get(address)
+        if stored is not None:
+            if stored.is_held or (stored.locked_until is not None and stored.locked_until > datetime.now(UTC)):
+                raise ConflictError(
+                    "object-locked", name=address.name, store=self.label, until=str(stored.locked_until)
+                )
+            del self._objects[address]
+        self.open_uploads.pop(address.name, None)
+        self._deleted.add(address.name)
+
+    def erase(self, name: str) -> None:
+        for address in [address for address in self._objects if address.name == name]:
+            self.delete(address)
+
+    def listed(self) -> Iterator[Listed]:
+        self.require_there()
+        for address, stored in list(self._objects.items()):
+            yield Listed(address, stored.written_at)
         for name in list(self.open_uploads):
-            yield name, datetime.now(UTC), False
+            yield Listed(Address(name), datetime.now(UTC), is_ended=False)
 
     def used(self) -> int:
         """Bytes taken, unfinished uploads included."""
-        return sum(len(data) for data, _ in self._objects.values()) + sum(
+        return sum(len(stored.data) for stored in self._objects.values()) + sum(
             len(upload.data) for upload in self.open_uploads.values()
         )
 
-    def keep(self, uploads: Sequence[Upload]) -> None:
+    def keep(self, uploads: Sequence[Upload]) -> list[Facts | KuraError]:
         """The objects stand, and never change."""
-        for upload in uploads:
-            assert isinstance(upload, _MemoryUpload), "an upload of another store"
-            name = upload.end()
-            del self.open_uploads[name]
-            if name in self._objects:
-                raise UnavailableError("store-failed", reason="EEXIST")
-            self._objects[name] = bytes(upload.data), datetime.now(UTC)
+        return [self._keep(upload) for upload in uploads]
 
     def require_room(self, more: int) -> None:
         if self._room is not None and self.used() + more > self._room:
             raise UnavailableError("disk-full")
+
+    def _keep(self, upload: Upload) -> Facts | KuraError:
+        assert isinstance(upload, _MemoryUpload), "an upload of another store"
+        name = upload.end()
+        del self.open_uploads[name]
+        if not self.is_there:
+            return UnavailableError("store-missing", store=self.label)
+        if any(address.name == name for address in self._objects):
+            return UnavailableError("store-failed", reason="EEXIST")
+        address = Address(name, secrets.token_hex(8) if self.locks else None)
+        now = datetime.now(UTC)
+        locked_until = None if self._birth_lock is None else now + self._birth_lock
+        self._objects[address] = _Stored(bytes(upload.data), now, locked_until)
+        return Facts(address, len(upload.data), locked_until)
+
+    def _at(self, address: Address) -> _Stored:
+        self.require_there()
+        if address not in self._objects:
+            raise NotFoundError("object-missing", name=address.name, store=self.label)
+        return self._objects[address]
 
 
 class _MemoryUpload:

@@ -11,13 +11,34 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, make_url,
 from vault.ledger.event import Event, EventKind, decode_entry
 from vault.records.vault import Vault
 from vault.settings import read_settings
+from vault.storage.objects import Address
 from vault.storage.tables import Base, EventRow
+
+_COPIES = "SELECT object_name, store, version FROM copies"
 
 
 def objects(vault: Vault) -> set[str]:
-    """Every file of every store, unfinished ones too."""
-    folder = vault.folder / "objects"
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    """Every file of every store, unfinished ones too; in engines every version that a row names: the others lapse."""
+    if not any(store.locks for store in vault.ground.stores):
+        folder = vault.folder / "objects"
+        return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    named = {(place, Address(name, version)) for name, place, version in rows(vault, _COPIES)}
+    return {
+        f"{'ab'[place]}/{found.address.name[:2]}/{found.address.name}"
+        for place, store in enumerate(vault.ground.stores)
+        for found in store.listed()
+        if (place, found.address) in named
+    }
+
+
+def content(vault: Vault, place: int, name: str) -> bytes:
+    """The sealed bytes of an object in one store."""
+    versions = {row[1]: row[2] for row in rows(vault, _COPIES) if row[0] == name}
+    reader = vault.ground.stores[place].open(Address(name, versions.get(place)))
+    data = bytearray(reader.size)
+    reader.read_into(0, memoryview(data))
+    reader.close()
+    return bytes(data)
 
 
 def everything(vault: Vault) -> tuple[dict[str, int], set[str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import buckets
 import engines
 import pikepdf
 
@@ -20,7 +21,7 @@ from vault.people.persons import NewPerson
 from vault.records.request import DepositRequest
 from vault.records.source import FileSource
 from vault.records.vault import Vault
-from vault.settings import DatabaseSettings, SecondDiskSettings
+from vault.settings import DatabaseSettings, SecondDiskSettings, StorageSettings
 
 CONTRACT = "nishinomiya"
 PASSPHRASE = "trial passphrase"
@@ -53,11 +54,11 @@ def new_vault(
 ) -> Vault:
     """Make a vault in `tmp_path`/vault, its epoch in `tmp_path`/vault.epoch; it does not unseal itself.
 
-    `engines_used` is what of `on_engines()` it runs on; without, all of it in that world. With two disks, the second is
-    `tmp_path`/second, its epoch `tmp_path`/second.epoch.
+    `engines_used` is what of `on_engines(tmp_path)` it runs on; without, all of it in that world. With two disks, the
+    second is `tmp_path`/second, its epoch `tmp_path`/second.epoch.
     """
     if engines_used is None:
-        engines_used = on_engines() if engines.is_engines() else {}
+        engines_used = on_engines(tmp_path) if engines.is_engines() else {}
     people = [NewPerson.parse(text) for text in PEOPLE]
     new = NewVault(
         policy_text(),
@@ -80,14 +81,21 @@ def second_disk(tmp_path: Path) -> SecondDiskSettings:
     return SecondDiskSettings(folder=tmp_path / "second", epoch_dir=tmp_path / "second.epoch")
 
 
-def on_engines() -> dict[str, Any]:
+def on_engines(tmp_path: Path) -> dict[str, Any]:
     """What of a new vault's settings names the engines of this run."""
     owner_url = engines.new_database()
     return {
         "database": DatabaseSettings(url=engines.service_url(owner_url)),
         "owner_url": owner_url,
         "hsm": engines.new_hsm("outside"),
+        **({"storage": in_buckets(tmp_path)} if os.environ.get("KURA_TEST_OBJECTS") == "buckets" else {}),
     }
+
+
+def in_buckets(tmp_path: Path, *, lock_s: int = 30) -> StorageSettings:
+    """Two new buckets, whose credentials lie in `tmp_path`."""
+    lines = (buckets.line(tmp_path), buckets.line(tmp_path))
+    return StorageSettings(stores=lines, engine_lock_s=lock_s, engine_timeout_s=5.0)
 
 
 def reopen(vault: Vault) -> Vault:

@@ -6,7 +6,7 @@ opens a vault's parts for reading only, to verify them; `joining.py` makes the f
 
 from vault.bootstrap.joining import Joining, join_vault
 from vault.bootstrap.opening import NewVault, create_vault, migrate_database, open_vault
-from vault.bootstrap.parts import examine_database, now_utc
+from vault.bootstrap.parts import examine_database, now_utc, probe_stores
 from vault.bootstrap.verifying import opened_files, verify_vault
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "now_utc",
     "open_vault",
     "opened_files",
+    "probe_stores",
     "verify_vault",
 ]

@@ -200,6 +200,8 @@ def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
             bring_up_keys=keys.bring_up if isinstance(keys, FileKeyStore) else lambda: True,
             contracts=load_contracts(engine),
         )
+        for contract in ground.contracts.values():
+            ground.require_residence(contract.policy)
         operator = [log.id for log in logs if log.contract_id is None and log.is_open]
         if operator:
             ground.operator_ledger_id = operator[0]

@@ -1,13 +1,13 @@
 """The adapters that the settings name: database, key store and object stores; made for a new vault, or opened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine, select
 
-from vault.errors import RefusedError, SealedError
+from vault.errors import RefusedError, SealedError, UnavailableError
 from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
 from vault.keys.file_keystore import FileKeyStore
 from vault.keys.keystore import KeyStore
@@ -22,9 +22,12 @@ from vault.settings import Settings
 from vault.storage.database import create_database, migrate, open_database, prepare_to_serve, require_empty
 from vault.storage.filesystem import FilesystemStore
 from vault.storage.objects import ObjectStore
+from vault.storage.s3 import S3Store
+from vault.storage.s3_place import is_s3, read_place
 from vault.storage.second.disk import SecondDisk
 from vault.storage.tables import ContractRow, LedgerRow
 
+_AWAY = frozenset({"store-missing", "store-unreachable", "store-failed"})  # what time alone may mend
 DATABASE, KEY_FILE, CUSTODIAN_FILE = "kura.db", "keys/store", "keys/custodian"
 
 
@@ -127,14 +130,60 @@ def open_guard(settings: Settings, second: SecondDisk | None) -> Guard:
 
 
 def make_stores(folder: Path, settings: Settings) -> None:
-    """Make the object stores of a new vault."""
+    """Make the object stores of a new vault; a bucket is made by whoever owns it, and must be there."""
     for store in settings.storage.stores:
-        (folder / store).mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_s3(store):
+            object_store(folder, settings, store).require_there()
+        else:
+            (folder / store).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def open_stores(folder: Path, settings: Settings) -> list[ObjectStore]:
-    """Open the object stores; a missing folder is an error, not an empty store."""
-    return [FilesystemStore(folder / store, settings.vault.id) for store in settings.storage.stores]
+    """Open the object stores; a missing folder is a store that is away, not an empty one.
+
+    Raises:
+        UnavailableError: none is there.
+        RefusedError: one is not fit to hold anything.
+    """
+    stores = [object_store(folder, settings, store) for store in settings.storage.stores]
+    away = []
+    for store in stores:
+        try:
+            store.require_there()
+        except UnavailableError as error:
+            if error.code not in _AWAY:
+                raise
+            away.append(error)
+    if len(away) == len(stores):
+        raise away[0]
+    return stores
+
+
+def probe_stores(stores: Sequence[ObjectStore]) -> None:
+    """Try the promises of every store that is there; errors as `ObjectStore.probe` but for a store that is away."""
+    for store in stores:
+        try:
+            store.probe()
+        except UnavailableError as error:
+            if error.code not in _AWAY:
+                raise
+
+
+def object_store(folder: Path, settings: Settings, store: str) -> ObjectStore:
+    """Give one store, of which nothing is asked yet.
+
+    Raises:
+        RefusedError: its line in the settings is wrong, or its credentials cannot be had.
+    """
+    if not is_s3(store):
+        return FilesystemStore(folder / store, settings.vault.id)
+    return S3Store(
+        read_place(store, folder),
+        settings.vault.id,
+        folder,
+        timeout_s=settings.storage.engine_timeout_s,
+        birth_lock=timedelta(seconds=settings.storage.engine_lock_s),
+    )
 
 
 def auto_custodian(folder: Path, settings: Settings) -> CustodianSecret | None:

@@ -1,15 +1,18 @@
-"""`kura doctor`: what is wrong with a vault, or soon will be; each check with its sentence. Changes nothing."""
+"""`kura doctor`: what is wrong with a vault, or soon will be; each check with its sentence.
+
+Changes nothing, but for scratch objects in engines, on which their promises are tried.
+"""
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from vault.bootstrap import examine_database
+from vault.cli.doctor_finding import Finding, Level, wrong
+from vault.cli.doctor_stores import engine_findings, store_findings
 from vault.cli.face import FINE, PROOF_FAILED, Answer, Face, command
 from vault.cli.options import PassphraseFile, perform
 from vault.cli.owner.wire import decode_error
@@ -19,30 +22,13 @@ from vault.keys.pkcs11_uri import parse_hsm_uri
 from vault.records.health import BUCKET_ALARM_DAYS
 from vault.records.orphans import ALARM_ABOVE
 from vault.settings import Settings, read_settings
+from vault.storage.s3_place import is_s3
 
 _MIN_FREE_BYTES = 1 << 30
 _LOW_FREE_PERCENT = 10
 _GIB = 1 << 30
 _KEEPS_OLD_BLOCKS = frozenset({"btrfs", "zfs", "bcachefs", "nilfs2", "f2fs"})
 _FORGETS = frozenset({"tmpfs", "ramfs"})
-
-
-class Level(StrEnum):
-    """How bad it is."""
-
-    FINE = "fine"
-    WARNING = "warning"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at."""
-
-    check: str
-    level: Level
-    en: str
-    ja: str
 
 
 def register(app: typer.Typer) -> None:
@@ -58,12 +44,13 @@ def doctor(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
         settings = read_settings(face.folder)
         findings.append(Finding("settings", Level.FINE, "The settings are valid.", "設定は正しいものです。"))
         findings += _places(face.folder, settings)
+        findings += engine_findings(face.folder, settings)
         findings += _hsm(settings)
         findings += _server(face.folder, settings)
         state = perform(face, "state", {}, passphrase_file=passphrase_file)
         findings += _state(state)
     except KuraError as error:
-        findings.append(_wrong("vault", error))
+        findings.append(wrong("vault", error))
     marks = {Level.FINE: "  ok ", Level.WARNING: "warn ", Level.WRONG: "WRONG"}
     for finding in findings:
         mark = marks[finding.level]
@@ -85,7 +72,9 @@ def _places(folder: Path, settings: Settings) -> Iterator[Finding]:
             "Other users may look into the vault's folder; run chmod 700 on it.",
             "Kuraのフォルダーを他の利用者が見られます。chmod 700 を実行してください。",
         )
-    places = {f"store {number}": folder / store for number, store in enumerate(settings.storage.stores, 1)}
+    places = {
+        f"store {number}": folder / store for number, store in enumerate(settings.storage.stores, 1) if not is_s3(store)
+    }
     if settings.database.url is None:
         places["database"] = folder
     places["epoch"] = settings.keys.epoch_dir
@@ -127,7 +116,7 @@ def _hsm(settings: Settings) -> Iterator[Finding]:
         return
     problems = list(hsm_problems(parse_hsm_uri(settings.keys.hsm)))
     for error in problems:
-        yield _wrong("hsm", error)
+        yield wrong("hsm", error)
     if not problems:
         yield Finding(
             "hsm",
@@ -144,7 +133,7 @@ def _server(folder: Path, settings: Settings) -> Iterator[Finding]:
     try:
         version = examine_database(folder, settings)
     except KuraError as error:
-        yield _wrong("database", error)
+        yield wrong("database", error)
         return
     yield Finding(
         "database",
@@ -196,7 +185,7 @@ def file_system_of(place: Path, mounts: str) -> str:
 def _state(state: dict[str, Any]) -> Iterator[Finding]:
     """Judge what the owner says of the vault."""
     if state["halted"] is not None:
-        yield _wrong("ledger", decode_error(state["halted"]))
+        yield wrong("ledger", decode_error(state["halted"]))
     for engine in state["missing"]:
         yield Finding(
             engine,
@@ -225,6 +214,7 @@ def _state(state: dict[str, Any]) -> Iterator[Finding]:
             f"記録 {contract['records']} 件。封印中でも {days} 日先まで登録できます。{more_ja}",
         )
     yield from _second_disk(state["second_disk"])
+    yield from store_findings(state)
     orphans = state["orphans"]
     level = Level.WRONG if orphans > ALARM_ABOVE else Level.FINE
     yield Finding(
@@ -246,10 +236,6 @@ def _second_disk(second: dict[str, Any] | None) -> Iterator[Finding]:
             "データベースと鍵は第二ディスクにもあります。",
         )
     elif second["reason"] is not None:
-        yield _wrong("second disk", UnavailableError("second-disk-away", reason=second["reason"]))
+        yield wrong("second disk", UnavailableError("second-disk-away", reason=second["reason"]))
     else:
-        yield _wrong("second disk", UnavailableError("key-replica-away"))
-
-
-def _wrong(check: str, error: KuraError) -> Finding:
-    return Finding(check, Level.WRONG, error.sentence("en"), error.sentence("ja"))
+        yield wrong("second disk", UnavailableError("key-replica-away"))

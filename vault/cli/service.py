@@ -5,7 +5,7 @@ import gc
 import typer
 
 from vault.api.listener import Listener
-from vault.bootstrap import open_vault
+from vault.bootstrap import open_vault, probe_stores
 from vault.cli.face import Answer, Face, command
 from vault.cli.host.call import Request
 from vault.cli.host.keys import read_secret
@@ -28,10 +28,11 @@ def serve(face: Face, passphrase_file: PassphraseFile = None) -> Answer:
     Without a passphrase file it is sealed: it takes deposits, finds and shows nothing.
     """
     vault = open_vault(face.folder, custodian_of(passphrase_file))
-    listening = read_settings(face.folder).listener
-    stations = None if listening.port is None else Listener(vault, listening)
-    gc.freeze()  # what is there now stays: the collector need not walk over it again and again
     try:
+        probe_stores(vault.ground.stores)
+        listening = read_settings(face.folder).listener
+        stations = None if listening.port is None else Listener(vault, listening)
+        gc.freeze()  # what is there now stays: the collector need not walk over it again and again
 
         def ready() -> None:
             state = ("sealed", "封印中") if vault.is_sealed else ("open", "解錠済み")

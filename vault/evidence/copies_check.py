@@ -4,7 +4,7 @@ Reads all and shows nothing; what people are shown is read by `records/reading.p
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Self
@@ -15,11 +15,15 @@ from vault.errors import IntegrityError, KuraError
 from vault.evidence.verdict import Verdict
 from vault.records.journals import JournalLines, Lines, lines_of
 from vault.records.opening import OpenedRecord, StoredRecord
+from vault.records.placement import KEPT, OWED, standing
 from vault.sealing.associated_data import object_associated_data
 from vault.sealing.layout import HEADER_BYTES, OBJECT_LAYOUT, SEGMENT_BYTES
 from vault.sealing.stream import SegmentOpener
 from vault.storage.aligned import aligned_buffer
-from vault.storage.objects import ObjectReader, ObjectStore
+from vault.storage.objects import Address, ObjectReader, ObjectStore
+
+OWED_COPIES = "copies owed"
+"""What a verdict counts copies under that are still to be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,11 @@ class _Copy:
     expected_lines: Lines
 
     @classmethod
-    def begin(cls, store: ObjectStore, record: StoredRecord, opened: OpenedRecord) -> Self:
+    def begin(cls, store: ObjectStore, address: Address, record: StoredRecord, opened: OpenedRecord) -> Self:
         """Open a copy and derive its key from its header."""
         values, stored = record.values, record.objects[0]
         bound_to = object_associated_data(values["contract_id"], values["id"], stored["component"], stored["version"])
-        reader = store.open(stored["name"])
+        reader = store.open(address)
         try:
             header = _header(reader, stored["sealed_bytes"])
             opener = SegmentOpener(opened.data_key, bound_to, header, reader.size, OBJECT_LAYOUT)
@@ -58,9 +62,9 @@ class _Copy:
 class CopiesCheck:
     """Reads copies through two buffers of one segment. For one thread."""
 
-    def __init__(self, stores: Sequence[ObjectStore]) -> None:
-        """Check copies in these stores; a record with `copies` copies is in the first so many."""
-        self._stores = stores
+    def __init__(self, stores: Sequence[ObjectStore], away: Collection[int]) -> None:
+        """Check copies in these stores; those at the places `away` do not answer, which is a finding by itself."""
+        self._stores, self._away = stores, away
         self._sealed, self._plain = aligned_buffer(SEGMENT_BYTES), aligned_buffer(SEGMENT_BYTES)
 
     def check(self, records: Iterable[tuple[StoredRecord, OpenedRecord]], verdict: Verdict) -> None:
@@ -70,9 +74,9 @@ class CopiesCheck:
             # All are begun before the first is read: the bytes of one copy drive out of the processor's cache what
             # the opening of the next needs.
             for record, opened in records:
-                for store in self._stores[: record.objects[0]["copies"]]:
+                for store, address in self._there(record):
                     try:
-                        copies.append(_Copy.begin(store, record, opened))
+                        copies.append(_Copy.begin(store, address, record, opened))
                     except KuraError as error:
                         verdict.found(f"records/{record.values['id']}", error)
             for copy in copies:
@@ -93,14 +97,37 @@ class CopiesCheck:
             NotFoundError: a copy is missing.
         """
         stored = record.objects[0]
-        for store in self._stores[: stored["copies"]]:
+        for store, address in self._there(record):
             digest = blake3()
-            with closing(store.open(stored["name"])) as reader:
+            with closing(store.open(address)) as reader:
                 for offset in range(0, reader.size, SEGMENT_BYTES):
                     digest.update(self._read(reader, offset, min(SEGMENT_BYTES, reader.size - offset)))
                 if (reader.size, digest.digest()) != (stored["sealed_bytes"], stored["sealed_blake3"]):
                     verdict.found(f"{store.label}/{stored['name']}", IntegrityError("object-altered", segment=0))
             verdict.counts["objects"] += 1
+
+    def check_rows(self, record: StoredRecord, verdict: Verdict) -> None:
+        """Look whether the rows of its copies can be what the vault wrote; count the copies that are owed."""
+        for stored in record.objects:
+            name, copies = stored["name"], min(stored["copies"], len(self._stores))
+            rows = {store: (state, version) for store, state, version in record.copy_rows.get(name, ())}
+            for store, (state, version) in rows.items():
+                is_meant = 0 <= store < copies
+                if state == OWED and is_meant and version is None:
+                    verdict.counts[OWED_COPIES] += 1
+                elif not (
+                    state == KEPT
+                    and 0 <= store < len(self._stores)
+                    and (version is not None) is self._stores[store].locks
+                    and not (is_meant and version is None)
+                ):
+                    verdict.differs(f"copies/{name}/{store}")
+            for store in range(copies):
+                if store not in rows and self._stores[store].locks:
+                    verdict.differs(f"copies/{name}/{store}")
+
+    def _there(self, record: StoredRecord) -> list[tuple[ObjectStore, Address]]:
+        return standing([copy for copy in record.copies() if copy.store not in self._away], self._stores)
 
     def _require_deposited(self, copy: _Copy) -> None:
         opener, sha256 = copy.opener, hashlib.sha256()

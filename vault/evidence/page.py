@@ -8,8 +8,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from vault.records.deposit_event import OBJECT_COLUMNS, RECORD_COLUMNS
 from vault.records.opening import StoredRecord
+from vault.records.placement import CopyValues
 from vault.storage.statement import Row, Statement
-from vault.storage.tables import EnvelopeRow, EventRow, IndexTokenRow, ObjectRow, RecordRow
+from vault.storage.tables import CopyRow, EnvelopeRow, EventRow, IndexTokenRow, ObjectRow, RecordRow
 
 
 def _in_range(record_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
@@ -34,6 +35,11 @@ _OBJECTS = Statement(
     .order_by(ObjectRow.record_id, ObjectRow.component, ObjectRow.version)
 )
 _TOKENS = Statement(select(IndexTokenRow.record_id, IndexTokenRow.token).where(_in_range(IndexTokenRow.record_id)))
+_COPIES = Statement(
+    select(ObjectRow.record_id, CopyRow.object_name, CopyRow.store, CopyRow.state, CopyRow.version)
+    .join(ObjectRow, ObjectRow.name == CopyRow.object_name)
+    .where(_in_range(ObjectRow.record_id))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +54,19 @@ class Found:
 def read_page(connection: Connection, record_ids: Sequence[str]) -> dict[str, Found]:
     """Read consecutive records by id; left out is one without an envelope or without an object."""
     bounds = {"first": record_ids[0], "last": record_ids[-1]}
-    objects, tokens = (_by_record(statement.rows(connection, bounds)) for statement in (_OBJECTS, _TOKENS))
+    objects, tokens, copies = (
+        _by_record(statement.rows(connection, bounds)) for statement in (_OBJECTS, _TOKENS, _COPIES)
+    )
     page = {}
     for *values, envelope, bucket_id, entry in _RECORDS.rows(connection, bounds):
         record_id = values[0]
         stored = [dict(zip(OBJECT_COLUMNS, row, strict=True)) for row in objects.get(record_id, ())]
         if stored:
-            record = StoredRecord(dict(zip(RECORD_COLUMNS, values, strict=True)), stored, envelope, bucket_id)
+            of_objects: dict[str, list[CopyValues]] = {}
+            for _, name, store, state, version in copies.get(record_id, ()):
+                of_objects.setdefault(name, []).append((store, state, version))
+            columns = dict(zip(RECORD_COLUMNS, values, strict=True))
+            record = StoredRecord(columns, stored, envelope, bucket_id, of_objects)
             page[record_id] = Found(record, entry, {token for _, token in tokens.get(record_id, ())})
     return page
 

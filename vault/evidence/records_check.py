@@ -5,7 +5,7 @@ stored bytes with their keyless digest, and claims less.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -28,11 +28,13 @@ _DEPOSIT_KIND = f'"kind":"{EventKind.DEPOSIT_ACCEPTED.value}"'.encode()
 class RecordsCheck:
     """What a child process needs; inherited when it is forked."""
 
-    def __init__(self, engine: Engine, stores: Sequence[ObjectStore], secrets: BucketSecrets | None) -> None:
-        """Check the records of this database; without `secrets` keyless."""
+    def __init__(
+        self, engine: Engine, stores: Sequence[ObjectStore], secrets: BucketSecrets | None, away: Collection[int] = ()
+    ) -> None:
+        """Check the records of this database; without `secrets` keyless; the stores at the places `away` not."""
         self.engine = engine
         self._secrets = secrets
-        self._copies = CopiesCheck(stores)
+        self._copies = CopiesCheck(stores, away)
 
     def open_all(self, connection: Connection) -> None:
         """Open every bucket now, so that the key store is not needed any more."""
@@ -63,6 +65,8 @@ class RecordsCheck:
         for record_id in record_ids:
             what, found = f"records/{record_id}", page.get(record_id)
             try:
+                if found is not None:
+                    self._copies.check_rows(found.record, verdict)
                 if found is None:
                     verdict.differs(what)  # its envelope or its object has no row
                 elif found.entry is None or not is_deposit(found.entry):

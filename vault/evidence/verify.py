@@ -13,7 +13,8 @@ A check that could not finish is a finding.
 
 import gc
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, bindparam, func, select
 
-from vault.errors import IntegrityError, KuraError
+from vault.errors import IntegrityError, KuraError, UnavailableError
+from vault.evidence.copies_check import OWED_COPIES
 from vault.evidence.ledger_check import Known, Replay, compare_known, compare_published, known_sizes
 from vault.evidence.parts_check import check_envelopes, check_parts
 from vault.evidence.records_check import RecordsCheck, is_deposit
@@ -35,6 +37,7 @@ from vault.ledger.event import decode_entry
 from vault.ledger.guard import Guard
 from vault.ledger.log import Log
 from vault.records.numbering import Numbers, numbers_from
+from vault.records.shadows import find_shadows
 from vault.sealing.bucket_secrets import BucketSecrets
 from vault.storage.objects import ObjectStore, is_object_name
 from vault.storage.second.rows_folder import RowsFolder
@@ -68,7 +71,8 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
     """Check everything; the verdict is sound only if every check came to its end with nothing found."""
     verdict = Verdict()
     stage = _Stage(verdict)
-    check = RecordsCheck(files.engine, files.stores, files.secrets)
+    away = {place for place, store in enumerate(files.stores) if not stage.is_there(store)}
+    check = RecordsCheck(files.engine, files.stores, files.secrets, away)
     if files.keys is not None:
         stage.run("keys/store", files.keys.check)
     # What lies outside the database is read first: a vault at work only moves the database ahead of it.
@@ -90,7 +94,7 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
             pool.shutdown(cancel_futures=True)
             return verdict
         deposits = stage.run("ledgers", lambda: _check_ledgers(files, connection, known, verdict, report))
-        stage.run("stores", lambda: _check_stores(files, connection, verdict))
+        stage.run("stores", lambda: _check_stores(files, connection, away, verdict))
         stage.run("stations", lambda: verdict.numbers.update(_numbers(connection)))
         if (second := files.second) is not None:
             stage.run("second disk", lambda: check_second_disk(connection, second, verdict))
@@ -98,6 +102,8 @@ def verify(files: VaultFiles, report: Report) -> Verdict:
         for done, page in enumerate(pages, 1):
             stage.run("records", lambda page=page: verdict.join(page.result()))  # type: ignore[misc]  # a default argument
             report("records", min(done * _RECORDS_PER_PAGE, total), total)
+    if owed := verdict.counts[OWED_COPIES]:
+        verdict.found("copies", UnavailableError("copies-owed", count=owed))
     if deposits != total:
         verdict.found("records", IntegrityError("records-differ-in-number", events=deposits or 0, rows=total))
     verdict.counts["records"] += total
@@ -134,6 +140,12 @@ class _Stage:
 
     def __init__(self, verdict: Verdict) -> None:
         self._verdict = verdict
+
+    def is_there(self, store: ObjectStore) -> bool:
+        """Ask a store whether it is there; where not, that is one finding and not one for each record."""
+        before = len(self._verdict.findings)
+        self.run(store.label, store.require_there)
+        return len(self._verdict.findings) == before
 
     def run(self, what: str, check: Callable[[], T]) -> T | None:
         try:
@@ -192,11 +204,12 @@ def _numbers(connection: Connection) -> dict[str, Numbers]:
     return {name: numbers_from(connection, name) for name in names}
 
 
-def _check_stores(files: VaultFiles, connection: Connection, verdict: Verdict) -> None:
+def _check_stores(files: VaultFiles, connection: Connection, away: Collection[int], verdict: Verdict) -> None:
     """Look for files that no row names: orphans of a crash are worth a note, for the sweep takes them."""
-    for store in files.stores:
+    there = {place: store for place, store in enumerate(files.stores) if place not in away}
+    for store in there.values():
         orphans = foreign = 0
-        names = (name for name, _, _ in store.names())
+        names = (found.address.name for found in store.listed())
         while page := list(islice(names, _NAMES_PER_QUERY)):
             ours = {name for name in page if is_object_name(files.vault_id, name)}
             foreign += len(page) - len(ours)
@@ -207,3 +220,6 @@ def _check_stores(files: VaultFiles, connection: Connection, verdict: Verdict) -
             verdict.notes.append(f"{store.label}: {orphans} objects without a row")
         if foreign:
             verdict.notes.append(f"{store.label}: {foreign} files that are not this vault's")
+    shadowed = Counter(place for place, _ in find_shadows(connection, files.vault_id, there.items()))
+    for place, count in shadowed.items():
+        verdict.notes.append(f"{there[place].label}: {count} objects have another version laid over them")

@@ -10,9 +10,11 @@ Keys in an HSM stay there: a backup then holds at most the file of those that it
 Never copied: epoch slots, rollback guard, the custodians' secret. Without the live epoch no backup opens anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from sqlalchemy import select
 
 from vault.canonical_json import Json
 from vault.errors import IntegrityError, NotFoundError, RefusedError, UnavailableError
@@ -22,9 +24,11 @@ from vault.people.authority import Act, require
 from vault.records.copying import copy_file, copy_object, digest_file, sync_folders, write_file
 from vault.records.ground import append_operator_event
 from vault.records.manifest import DATABASE, KEY_FILE, SETTINGS, BackedUp, Keeper, Manifest, object_file, objects_digest
+from vault.records.placement import KEPT
 from vault.records.vault import Vault
 from vault.settings import read_settings
-from vault.storage.objects import ObjectStore, is_object_name
+from vault.storage.objects import Address, ObjectStore, is_object_name
+from vault.storage.tables import CopyRow
 from vault.storage.transfer import copy_to_file
 
 MANIFEST = "manifest.json"
@@ -101,16 +105,14 @@ class _Backup:
 
     def copy_objects(self, report: Report) -> None:
         """Copy every object that the backup does not hold yet."""
-        vault_id = self._vault.ground.vault_id
         found = [
-            (store, name, object_file(number, name))
+            (store, address, object_file(number, address.name))
             for number, store in enumerate(self._vault.ground.stores)
-            for name, _, is_finished in store.names()
-            if is_finished and is_object_name(vault_id, name)
+            for address in self._addresses(number, store)
         ]
-        for done, (store, name, target) in enumerate(found, 1):
+        for done, (store, address, target) in enumerate(found, 1):
             if target not in self._files:
-                self._copy_object(store, name, target)
+                self._copy_object(store, address, target)
             report(done, len(found))
 
     def copy_ledgers(self) -> None:
@@ -154,7 +156,20 @@ class _Backup:
         size = sum(file.byte_count for file in manifest.files.values())
         return Made(len(manifest.files), size, self._copied, digest_file(self._folder / MANIFEST).sha256)
 
-    def _copy_object(self, store: ObjectStore, name: str, target: str) -> None:
+    def _addresses(self, place: int, store: ObjectStore) -> Iterable[Address]:
+        """Say what to copy of a store: of a folder what lies there, of an engine the versions that rows name."""
+        if store.locks:
+            with self._vault.ground.engine.connect() as connection:
+                query = select(CopyRow.object_name, CopyRow.version).where(
+                    CopyRow.store == place, CopyRow.state == KEPT
+                )
+                return [Address(*row) for row in connection.execute(query)]
+        vault_id = self._vault.ground.vault_id
+        return [
+            found.address for found in store.listed() if found.is_ended and is_object_name(vault_id, found.address.name)
+        ]
+
+    def _copy_object(self, store: ObjectStore, address: Address, target: str) -> None:
         known, there = self._before.get(target), self._folder / target
         if there.is_file():
             held = known or digest_file(there)  # without an entry: a backup was cut before its manifest
@@ -163,7 +178,7 @@ class _Backup:
             self._files[target] = held
             return
         try:
-            reader = store.open(name)
+            reader = store.open(address)
         except NotFoundError:
             return  # an orphan that was swept meanwhile
         try:

@@ -1,19 +1,21 @@
 """Sealing a record's bytes into its stores as they stream, checked while they pass; no rows and no events.
 
 Plaintext exists in two buffers of one segment per thread (and, for a PDF, in the checker's memory), never on a disk.
+Where a store fails, the others go on without it: one durable copy is enough, and the missing ones are owed.
 """
 
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
 from blake3 import blake3
 
 from retention.policy import RecordClass
-from vault.errors import KuraError, RefusedError
+from vault.errors import KuraError, RefusedError, UnavailableError
 from vault.records.intake.checks import ContentCheck, check_for
 from vault.records.intake.media_type import detect_media_type
 from vault.records.intake.pdf_pool import PdfPool
@@ -22,15 +24,21 @@ from vault.records.source import Source
 from vault.sealing.layout import OBJECT_LAYOUT
 from vault.sealing.stream import NONCE_PREFIX_BYTES, SALT_BYTES, SegmentSealer
 from vault.storage.aligned import aligned_buffer
-from vault.storage.objects import ObjectStore, Upload
+from vault.storage.objects import Address, Facts, ObjectStore, Upload
 
 _HEAD_BYTES = 4096  # enough to tell a media type by
+_DISK_FULL = "disk-full"  # the one failure that an operator must hear of before anything further is taken
 _BUFFERS = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
 class SealedContent:
-    """What was stored of one component, durable in all its stores."""
+    """What was stored of one component, durable in one store at least.
+
+    Attributes:
+        copies: how many it is to have.
+        kept: where it stands, by the store's place; the first `copies` places that are lacking are owed.
+    """
 
     name: str
     media_type: str
@@ -39,6 +47,7 @@ class SealedContent:
     sealed_bytes: int
     sealed_blake3: bytes
     copies: int
+    kept: Mapping[int, Facts]
     flaw: str | None  # code of what its check found, where the class quarantines instead of refusing
     lines: Lines | None  # of a journal
 
@@ -117,8 +126,21 @@ class ContentBatch:
         For each content, in order: what is stored, or why it is not; of that nothing is kept.
         """
         try:
-            failed = self._keep()
-            return [failed or self._judge(stream) for stream in self._streams]
+            self._pdfs.begin()
+            if any(store.locks for store in self._stores):
+                # What is refused must not be sent: it could not be removed again for days.
+                for stream in self._streams:
+                    stream.judge()
+                self._keep()
+            else:
+                self._keep()  # while the documents are being looked at
+                for stream in self._streams:
+                    stream.judge()
+            return [self._outcome(stream) for stream in self._streams]
+        except KuraError as error:
+            count = len(self._streams)
+            self.abort()
+            return [error] * count
         except BaseException:
             self.abort()
             raise
@@ -130,36 +152,42 @@ class ContentBatch:
         self._pdfs.abort()
         self._streams = []
 
-    def _keep(self) -> KuraError | None:
-        """Make every copy durable, while the documents are being looked at."""
-        try:
-            self._pdfs.begin()
-            for position, store in enumerate(self._stores):
-                uploads = [stream.uploads[position] for stream in self._streams if position < len(stream.uploads)]
-                if uploads:
-                    store.keep(uploads)
-        except KuraError as error:
-            for stream in self._streams:
-                stream.drop(self._stores)
-            return error
-        return None
+    def _keep(self) -> None:
+        """Make every copy of what was not refused durable."""
+        going = [stream for stream in self._streams if stream.failed is None]
+        places = sorted({place for stream in going for place in stream.uploads})
 
-    def _judge(self, stream: "_Stream") -> SealedContent | KuraError:
-        try:
-            flaw = stream.flaw()
-        except KuraError as error:
+        def keep(place: int) -> None:
+            streams = [stream for stream in going if place in stream.uploads]
+            outcomes = self._stores[place].keep([stream.uploads[place] for stream in streams])
+            for stream, outcome in zip(streams, outcomes, strict=True):
+                stream.take(place, outcome)
+
+        if len(places) > 1 and any(self._stores[place].locks for place in places):
+            with ThreadPoolExecutor(len(places)) as pool:  # an engine is waited for, a disk is worked with
+                list(pool.map(keep, places))
+        else:
+            for place in places:
+                keep(place)
+        for stream in going:
+            stream.require_kept()
+
+    def _outcome(self, stream: "_Stream") -> SealedContent | KuraError:
+        if stream.failed is not None:
             stream.drop(self._stores)
-            return error
-        return stream.sealed(flaw)
+            return stream.failed
+        return stream.sealed()
 
 
-def drop(name: str, uploads: Sequence[Upload], stores: Sequence[ObjectStore]) -> None:
-    """Remove what was written of an object; what cannot be removed is an orphan for the sweep."""
-    for upload in uploads:
-        upload.abort()
+def drop(name: str, stores: Sequence[ObjectStore]) -> None:
+    """Remove an object that nothing will name; what cannot be removed is an orphan for the sweep.
+
+    In an engine it is locked, and lapses.
+    """
     for store in stores:
-        with suppress(KuraError, OSError):
-            store.delete(name)
+        if not store.locks:
+            with suppress(KuraError):
+                store.delete(Address(name))
 
 
 def digest_of(source: Source, announced: bytes | None = None) -> bytes:
@@ -193,15 +221,31 @@ class _Stream:
         check: ContentCheck,
         lines: JournalLines | None,
     ) -> None:
-        self.uploads: list[Upload] = []
+        self.uploads: dict[int, Upload] = {}  # by the store's place
+        self.failed: KuraError | None = None
+        self._kept: dict[int, Facts] = {}
+        self._losses: list[KuraError] = []
+        self._copies = 0
+        self._flaw: str | None = None
         self._name, self._media_type = name, media_type
         self._sha256, self._blake3 = hashlib.sha256(), blake3()
         self.content_bytes = self._sealed_bytes = 0
         self._source, self._class, self._check, self._lines = source, record_class, check, lines
 
     def open(self, stores: Sequence[ObjectStore]) -> None:
-        """Begin the object in as many stores as the class has copies."""
-        self.uploads.extend(store.upload(self._name) for store in stores[: self._class.copies])
+        """Begin the object in as many stores as the class has copies: in the first of those that are there."""
+        self._copies = min(self._class.copies, len(stores))
+        for place, store in enumerate(stores):
+            if len(self.uploads) == self._copies:
+                return
+            try:
+                if self._class.residence == "on-premises":
+                    store.require_on_premises()
+                self.uploads[place] = store.upload(self._name)
+            except UnavailableError as error:
+                self._lose(place, error)
+        if not self.uploads:
+            raise self._losses[-1]
 
     def seal(self, data_key: bytes, associated_data: bytes, buffers: _Buffers, count: int) -> None:
         """Seal segment after segment; `count` bytes of the first are in the first buffer already."""
@@ -223,24 +267,40 @@ class _Stream:
             index, count, head = index + 1, following, 0
         self._source.finish()
         self._check.begin()
-        for upload in self.uploads:
+        for upload in self.uploads.values():
             upload.finish()
 
     def digest(self) -> bytes:
         """Give the SHA-256 of what was sealed."""
         return self._sha256.digest()
 
-    def flaw(self) -> str | None:
-        """Hear the check; give the code of what it found where the class quarantines, and raise it where not."""
+    def judge(self) -> None:
+        """Hear the check; what it found is a flaw where the class quarantines, and a failure where not."""
+        if self.failed is not None:
+            return
         try:
             self._check.finish()
-        except RefusedError as error:
-            if not self._class.quarantine:
-                raise
-            return error.code
-        return None
+        except KuraError as error:
+            if isinstance(error, RefusedError) and self._class.quarantine:
+                self._flaw = error.code
+            else:
+                self.failed = error
 
-    def sealed(self, flaw: str | None) -> SealedContent:
+    def take(self, place: int, outcome: Facts | KuraError) -> None:
+        """Hear what came of a copy."""
+        if isinstance(outcome, Facts):
+            self._kept[place] = outcome
+        else:
+            self._losses.append(outcome)
+            if not isinstance(outcome, UnavailableError) or outcome.code == _DISK_FULL:
+                self.failed = self.failed or outcome
+
+    def require_kept(self) -> None:
+        """Fail where no copy is durable."""
+        if not self._kept and self.failed is None:
+            self.failed = self._losses[-1]
+
+    def sealed(self) -> SealedContent:
         """Say what is stored."""
         return SealedContent(
             self._name,
@@ -249,15 +309,18 @@ class _Stream:
             self.content_bytes,
             self._sealed_bytes,
             self._blake3.digest(),
-            len(self.uploads),
-            flaw,
+            self._copies,
+            self._kept,
+            self._flaw,
             None if self._lines is None else self._lines.finish(),
         )
 
     def drop(self, stores: Sequence[ObjectStore]) -> None:
         """Remove what was written."""
         self._check.abort()
-        drop(self._name, self.uploads, stores)
+        for upload in self.uploads.values():
+            upload.abort()
+        drop(self._name, stores)
 
     def _pass(self, plaintext: memoryview) -> None:
         self.content_bytes += len(plaintext)
@@ -271,5 +334,19 @@ class _Stream:
     def _store(self, sealed: memoryview) -> None:
         self._sealed_bytes += len(sealed)
         self._blake3.update(sealed)
-        for upload in self.uploads:
-            upload.write(sealed)
+        for place, upload in list(self.uploads.items()):
+            try:
+                upload.write(sealed)
+            except UnavailableError as error:
+                self._lose(place, error)
+                if not self.uploads:
+                    raise
+
+    def _lose(self, place: int, error: UnavailableError) -> None:
+        """Go on without a store."""
+        upload = self.uploads.pop(place, None)
+        if upload is not None:
+            upload.abort()
+        self._losses.append(error)
+        if error.code == _DISK_FULL:
+            raise error

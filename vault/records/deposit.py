@@ -1,9 +1,11 @@
 """The deposit verb: take a record, seal it, log it, give its receipt. One at a time or many under one commit.
 
 Order of writes, and what a crash after each step leaves:
-1. the objects, sealed, under fresh random names, durable in every store – orphans, swept after a day;
-2. one transaction {envelope, record, object, index tokens, event, head} – see `vault.ledger.sequencer`;
-3. the receipt – a depositor who did not get it sends the same id again, and gets the same receipt.
+1. the objects, sealed, under fresh random names, durable in every store that is there, and in one at least – orphans,
+   swept after a day, or when their short lock has lapsed;
+2. one transaction {envelope, record, object, copies, index tokens, event, head} – see `vault.ledger.sequencer`;
+3. the receipt – a depositor who did not get it sends the same id again, and gets the same receipt;
+4. in the background: locks extended (`locking`), owed copies made (`healing`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,9 +28,11 @@ from vault.records.prepare import KNOWN_ID, Prepared, Preparer
 from vault.records.request import DepositRequest
 from vault.records.source import Source
 from vault.storage.statement import Statement
-from vault.storage.tables import IndexTokenRow, ObjectRow, RecordRow
+from vault.storage.tables import CopyRow, IndexTokenRow, ObjectRow, RecordRow
 
-_ADD_RECORD, _ADD_OBJECT, _ADD_TOKEN = (Statement(insert(row)) for row in (RecordRow, ObjectRow, IndexTokenRow))
+_ADD_RECORD, _ADD_OBJECT, _ADD_COPY, _ADD_TOKEN = (
+    Statement(insert(row)) for row in (RecordRow, ObjectRow, CopyRow, IndexTokenRow)
+)
 
 
 class Deposits:
@@ -95,7 +99,7 @@ class Deposits:
     def discard(self, prepared: Iterable[Prepared]) -> None:
         """Remove the bytes of records that will not be committed."""
         for item in prepared:
-            drop(item.content.name, (), self._ground.stores)
+            drop(item.content.name, self._ground.stores)
 
     def _deposited(self, item: Prepared, appended: Appended) -> Deposited:
         log = self._ground.sequencer.log(appended.ledger_id)
@@ -106,7 +110,7 @@ class Deposits:
 
     def _was_first(self, item: Prepared) -> Outcome:
         """Another deposit of the same id came first: ours goes, and must have been the same bytes."""
-        drop(item.content.name, (), self._ground.stores)
+        drop(item.content.name, self._ground.stores)
         digest = None if self._ground.keys.is_sealed else item.content.digest  # sealed, it cannot be compared
         try:
             return self._repeats.answer(item.order.actor, item.begun.contract, item.request, digest)
@@ -139,6 +143,8 @@ def _write(transaction: Transaction, rows: Sequence[DepositRows]) -> list[_Fate]
     places = ({"entry_index": transaction.append_entry(row.record["ledger_id"], row.entry)} for row in new)
     _ADD_RECORD.run_many(connection, [{**row.record, **place} for row, place in zip(new, places, strict=True)])
     _ADD_OBJECT.run_many(connection, [row.stored for row in new])
+    if copies := [copy for row in new for copy in row.copies]:
+        _ADD_COPY.run_many(connection, copies)
     _ADD_TOKEN.run_many(connection, [row.token for row in new if row.token is not None])
     return fates
 

@@ -10,6 +10,8 @@ from retention.periods import trigger_date
 from vault.ledger.event import EventKind, encode_entry
 from vault.records.buckets import new_envelope
 from vault.records.deposit_event import commitment_of, deposit_body
+from vault.records.locking import wanted_lock
+from vault.records.placement import KEPT, OWED
 from vault.records.prepare import Prepared
 from vault.records.request import ORIGINAL
 from vault.sealing.envelope import Envelope
@@ -25,6 +27,7 @@ class DepositRows:
     Attributes:
         record: columns of its record but `entry_index`.
         stored: columns of its object.
+        copies: columns of those copies that are not simply in place.
         token: columns of its index token, where it has one.
         entry: its ledger entry.
         bucket: of the envelope.
@@ -34,6 +37,7 @@ class DepositRows:
 
     record: Values
     stored: Values
+    copies: Sequence[Values]
     token: Values | None
     entry: bytes
     bucket: BucketRow
@@ -81,7 +85,7 @@ def _rows(item: Prepared, now: datetime, envelope: Envelope, sealed_envelope: by
     body = deposit_body(record, [stored], commitment_of(item.metadata.salt, item.metadata.digest))
     entry = encode_entry(begun.order.actor.did(EventKind.DEPOSIT_ACCEPTED, now, body))
     token = None if begun.token is None else {"token": begun.token, "record_id": request.id}
-    return DepositRows(record, stored, token, entry, begun.bucket, envelope, sealed_envelope)
+    return DepositRows(record, stored, _copies(item, now), token, entry, begun.bucket, envelope, sealed_envelope)
 
 
 def _stored(item: Prepared) -> Values:
@@ -97,3 +101,26 @@ def _stored(item: Prepared) -> Values:
         "sealed_blake3": content.sealed_blake3,
         "copies": content.copies,
     }
+
+
+def _copies(item: Prepared, now: datetime) -> list[Values]:
+    """A row for each copy in an engine, for each that is owed, and for each that stands where none is meant to be."""
+    content = item.content
+    rows: list[Values] = []
+    for place in sorted({*range(content.copies), *content.kept}):
+        facts = content.kept.get(place)
+        if facts is not None and facts.address.version is None and place < content.copies:
+            continue
+        locked_until = None if facts is None else facts.locked_until
+        rows.append(
+            {
+                "object_name": content.name,
+                "store": place,
+                "state": OWED if facts is None else KEPT,
+                "version": None if facts is None else facts.address.version,
+                "written_at": now,
+                "locked_until": locked_until,
+                "lock_wanted": None if locked_until is None else wanted_lock(item.begun.bucket.scope, now),
+            }
+        )
+    return rows

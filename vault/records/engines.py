@@ -18,7 +18,7 @@ def missing_engines(ground: Ground) -> tuple[str, ...]:
 def _looks(ground: Ground) -> Iterator[tuple[str, Callable[[], object]]]:
     yield DATABASE, lambda: _read(ground)
     for number, store in enumerate(ground.stores, 1):
-        yield f"store {number}", lambda store=store: next(iter(store.names()), None)  # type: ignore[misc]  # a default
+        yield f"store {number}", store.require_there
     yield KEYS, ground.keys.signing_key_ids
 
 

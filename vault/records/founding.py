@@ -95,6 +95,7 @@ def open_contract(
         raise ConflictError("contract-exists", contract=policy.contract)
     if not people:
         raise RefusedError("founders-missing")
+    ground.require_residence(policy)
     log, row = new_ledger(ground, guard, policy.contract, policy.contract, f"{origin}/{policy.contract}")
     contract = Contract(policy.contract, log.id, policy)
 

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Engine, select
 
 from retention.policy import Policy
-from vault.errors import NotFoundError
+from vault.errors import NotFoundError, UnavailableError
 from vault.keys.keystore import KeyStore
 from vault.ledger.event import Event
 from vault.ledger.log import Log
@@ -71,6 +72,17 @@ class Ground:
         if contract is None:
             raise NotFoundError("contract-unknown")
         return contract
+
+    def require_residence(self, policy: Policy) -> None:
+        """Check that every store may hold what a policy keeps on the premises.
+
+        Raises:
+            RefusedError: bytes given to one of them might leave.
+        """
+        if any(record_class.residence == "on-premises" for record_class in policy.classes.values()):
+            for store in self.stores:
+                with suppress(UnavailableError):  # it is away; it is asked again before it is given anything
+                    store.require_on_premises()
 
     def follow(self) -> None:
         """Take up what other processes did to ledgers and contracts; errors as `Sequencer.follow`."""

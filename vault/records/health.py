@@ -8,10 +8,13 @@ from sqlalchemy import func, select
 from retention.periods import trigger_date
 from vault.errors import KuraError, UnavailableError
 from vault.records.buckets import wanted_ahead
-from vault.records.engines import DATABASE, KEYS, missing_engines
+from vault.records.engines import DATABASE, missing_engines
 from vault.records.ground import Contract, Ground
+from vault.records.healing import owed_count
+from vault.records.locking import LockQueue, lock_queue
 from vault.records.orphans import find_orphans
 from vault.sealing.bucket import BucketId
+from vault.storage.objects import ObjectStore
 from vault.storage.tables import BucketRow, RecordRow
 
 BUCKET_ALARM_DAYS = 7
@@ -39,6 +42,14 @@ class LedgerHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """One object store: why it takes and gives nothing now, or None."""
+
+    label: str
+    problem: KuraError | None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """How a vault stands.
 
@@ -48,6 +59,9 @@ class Health:
         missing: engines that do not answer. Without the database nothing is known of contracts and orphans; without a
             store nothing of orphans.
         orphan_count: stored objects that no row names, of any age.
+        stores: each, in the settings' order.
+        owed_copies: copies still to be made, because their store was away.
+        locks: those still to be extended to the disposal day.
     """
 
     is_sealed: bool
@@ -56,6 +70,9 @@ class Health:
     contracts: tuple[ContractHealth, ...]
     ledgers: tuple[LedgerHealth, ...]
     orphan_count: int
+    stores: tuple[StoreHealth, ...]
+    owed_copies: int
+    locks: LockQueue
 
 
 def health_of(ground: Ground) -> Health:
@@ -73,7 +90,10 @@ def health_of(ground: Ground) -> Health:
             LedgerHealth(log.id, log.contract_id, log.is_open, log.size, log.key.encode())
             for log in sorted(ground.sequencer.logs(), key=lambda log: log.id)
         ),
-        0 if any(name != KEYS for name in missing) else len(find_orphans(ground)),
+        0 if DATABASE in missing else len(find_orphans(ground)),
+        tuple(_store(store) for store in ground.stores),
+        0 if DATABASE in missing else owed_count(ground),
+        LockQueue(0, 0.0, is_late=False) if DATABASE in missing else lock_queue(ground),
     )
 
 
@@ -81,6 +101,14 @@ def _halted(ground: Ground) -> KuraError | None:
     if ground.second is not None and ground.second.is_first_away:
         return UnavailableError("first-disk-away")
     return ground.sequencer.halted
+
+
+def _store(store: ObjectStore) -> StoreHealth:
+    try:
+        store.require_there()
+    except KuraError as error:
+        return StoreHealth(store.label, error)
+    return StoreHealth(store.label, None)
 
 
 def _contract(ground: Ground, contract: Contract) -> ContractHealth:

@@ -8,25 +8,31 @@ from sqlalchemy import Connection, bindparam, select
 
 from vault.records.deposit_event import OBJECT_COLUMNS, RECORD_COLUMNS
 from vault.records.metadata import Metadata
+from vault.records.placement import CopyValues, Placed, placed
 from vault.sealing.bucket_secrets import BucketSecrets
 from vault.storage.statement import Row, Statement
-from vault.storage.tables import BucketRow, EnvelopeRow, ObjectRow, RecordRow
+from vault.storage.tables import BucketRow, CopyRow, EnvelopeRow, ObjectRow, RecordRow
 
-# One row for each object; one row without an object where the record has none.
+# One row for each object and each row of its copies; one row without an object where the record has none.
 _RECORD = Statement(
     select(
         *(getattr(RecordRow, name) for name in RECORD_COLUMNS),
         EnvelopeRow.sealed,
         EnvelopeRow.bucket_id,
         *(getattr(ObjectRow, name) for name in OBJECT_COLUMNS),
+        CopyRow.store,
+        CopyRow.state,
+        CopyRow.version,
     )
     .join(EnvelopeRow, EnvelopeRow.id == RecordRow.envelope_id)
     .outerjoin(ObjectRow, ObjectRow.record_id == RecordRow.id)
+    .outerjoin(CopyRow, CopyRow.object_name == ObjectRow.name)
     .where(RecordRow.id == bindparam("record"))
     .order_by(ObjectRow.component, ObjectRow.version)
 )
 _ENVELOPE = len(RECORD_COLUMNS)
 _OBJECT = _ENVELOPE + 2
+_COPY = _OBJECT + len(OBJECT_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,12 @@ class StoredRecord:
     objects: Sequence[Mapping[str, Any]]  # columns of `objects`, by component and version
     envelope: bytes  # sealed
     bucket_id: str  # of the envelope
+    copy_rows: Mapping[str, Sequence[CopyValues]]  # of `copies`, by the object's name
+
+    def copies(self) -> list[Placed]:
+        """Say where the copies of its first object stand."""
+        stored = self.objects[0]
+        return placed(stored["name"], stored["copies"], self.copy_rows.get(stored["name"], ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +74,18 @@ def read_records(connection: Connection, record_ids: Collection[str]) -> dict[st
 
 def _stored(rows: Sequence[Row]) -> StoredRecord:
     values = dict(zip(RECORD_COLUMNS, rows[0], strict=False))
-    objects = [dict(zip(OBJECT_COLUMNS, row[_OBJECT:], strict=True)) for row in rows if row[_OBJECT] is not None]
+    distinct = dict.fromkeys(row[_OBJECT:_COPY] for row in rows if row[_OBJECT] is not None)
+    objects = [dict(zip(OBJECT_COLUMNS, found, strict=True)) for found in distinct]
     envelope, bucket_id = rows[0][_ENVELOPE:_OBJECT]
-    return StoredRecord(values, objects, envelope, bucket_id)
+    return StoredRecord(values, objects, envelope, bucket_id, _copy_rows(rows))
+
+
+def _copy_rows(rows: Sequence[Row]) -> dict[str, list[CopyValues]]:
+    found: dict[str, list[CopyValues]] = {}
+    for row in rows:
+        if row[_COPY] is not None:
+            found.setdefault(row[_OBJECT + OBJECT_COLUMNS.index("name")], []).append(row[_COPY:])
+    return found
 
 
 class Opener:

@@ -23,11 +23,12 @@ from vault.records.buckets import Buckets
 from vault.records.event_parts import append_with_part
 from vault.records.ground import Contract, Ground
 from vault.records.opening import OpenedRecord, Opener, StoredRecord, opener_for, read_records
+from vault.records.placement import standing
 from vault.sealing.associated_data import object_associated_data
 from vault.sealing.layout import HEADER_BYTES, OBJECT_LAYOUT
 from vault.sealing.stream import SegmentOpener
 from vault.storage.aligned import aligned_buffer
-from vault.storage.objects import ObjectReader, ObjectStore
+from vault.storage.objects import Address, ObjectReader, ObjectStore
 
 _RECORDS_PER_EVENT = 1000  # 39 bytes each; an entry holds 65,535
 _BUFFERS = threading.local()
@@ -50,7 +51,8 @@ class Reading:
         self.media_type: str = record.objects[0]["media_type"]
         self.content_bytes: int = record.objects[0]["content_bytes"]
         self.metadata = opened.metadata
-        self._record, self._data_key, self._stores = record, opened.data_key, stores
+        self._record, self._data_key = record, opened.data_key
+        self._copies = standing(record.copies(), stores)
 
     def parts(self, start: int = 0, count: int | None = None) -> Iterator[memoryview]:
         """Give the bytes start <= position < start + count, in order; a part is valid until the next is asked for.
@@ -61,15 +63,16 @@ class Reading:
         end = self.content_bytes if count is None else min(self.content_bytes, start + count)
         sha256 = hashlib.sha256() if (start, end) == (0, self.content_bytes) else None
         given = 0
-        for store in self._stores[: self._record.objects[0]["copies"]]:
+        failed: KuraError = NotFoundError("object-missing", name=self._record.objects[0]["name"], store="*")
+        for copy in self._copies:
             try:
-                for part in self._from(store, start + given, end):
+                for part in self._from(copy, start + given, end):
                     given += len(part)
                     if sha256 is not None:
                         sha256.update(part)
                     yield part
             except (IntegrityError, NotFoundError, UnavailableError) as error:
-                failed: KuraError = error
+                failed = error
                 continue
             # Compared here, over all copies that took part: to turn to another copy now would show nothing new.
             self._require_digest(sha256)
@@ -83,9 +86,9 @@ class Reading:
             IntegrityError: a copy is altered, or not what was deposited.
             NotFoundError: a copy is missing.
         """
-        for store in self._stores[: self._record.objects[0]["copies"]]:
+        for copy in self._copies:
             sha256 = hashlib.sha256()
-            for part in self._from(store, 0, self.content_bytes):
+            for part in self._from(copy, 0, self.content_bytes):
                 sha256.update(part)
             self._require_digest(sha256)
 
@@ -93,10 +96,11 @@ class Reading:
         if sha256 is not None and sha256.digest() != self.metadata.digest:
             raise IntegrityError("digest-differs", record=self.record_id)
 
-    def _from(self, store: ObjectStore, start: int, end: int) -> Iterator[memoryview]:
+    def _from(self, copy: tuple[ObjectStore, Address], start: int, end: int) -> Iterator[memoryview]:
         """Read one copy."""
         values, stored = self._record.values, self._record.objects[0]
-        reader = store.open(stored["name"])
+        store, address = copy
+        reader = store.open(address)
         try:
             if reader.size != stored["sealed_bytes"]:
                 raise IntegrityError("object-short")

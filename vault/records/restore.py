@@ -4,14 +4,16 @@ Order of writes: the key store is tried against the live epoch, or the HSM asked
 file is copied and compared with the manifest; then rows go into PostgreSQL where they belong there, in one transaction;
 then `kura.toml`: a folder without it is no vault, so that a cut restore is removed and begun again.
 What was destroyed since the backup stays destroyed. A ledger that goes on after the backup shows when the vault is
-opened: it takes nothing before `kura recover`.
+opened: it takes nothing before `kura recover`. Objects that stood in an engine stand in folders afterwards, and their
+rows say so.
 """
 
 import json
 import shutil
+import sqlite3
 import tomllib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,7 @@ def restore(
         _copy(manifest, backup, folder, report)
         if key_file is not None:
             copy_file(key_file, folder / KEY_FILE)
+        _place_in_folders(folder / DATABASE)
         if database is not None:
             fill_from_file(folder / DATABASE, database.owner_url, database.url)
             (folder / DATABASE).unlink()
@@ -146,6 +149,19 @@ def settings_text(values: Mapping[str, Mapping[str, Any]]) -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def _place_in_folders(database: Path) -> None:
+    """Make the rows of copies those of folders: no versions, no locks, and none for a copy that is simply in place."""
+    try:
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE copies SET version = NULL, locked_until = NULL, lock_wanted = NULL")
+            connection.execute(
+                "DELETE FROM copies WHERE state = 'kept' AND store <"
+                " (SELECT copies FROM objects WHERE name = copies.object_name)"
+            )
+    except sqlite3.Error as error:
+        raise IntegrityError("backup-damaged", file=DATABASE) from error
 
 
 def clear(folder: Path) -> None:

@@ -19,10 +19,11 @@ from vault.records.buckets import Buckets
 from vault.records.ground import Ground
 from vault.records.opening import opener_for, read_records
 from vault.records.reading import Reading
+from vault.records.shadows import find_shadows
 from vault.storage.tables import RecordRow, ScrubRow
 
 _RECORDS_PER_STEP = 64
-_NAMED_AT_MOST = 1000  # damaged records that one event names
+_NAMED_AT_MOST = 600  # damaged records, and shadowed objects, that one event names; an entry holds 65,535 bytes
 
 Pause = Callable[[int], None]
 """Called with the bytes just read; waits as long as the rate asks."""
@@ -35,6 +36,7 @@ class Progress:
     checked: int
     total: int
     damaged: tuple[str, ...]  # record ids found in this run
+    shadowed: tuple[str, ...] = ()  # names of objects over which an engine holds another version; no data is lost
 
 
 def scrub(
@@ -63,8 +65,18 @@ def scrub(
         checked, last = checked + len(ids), ids[-1]
         _keep(ground, contract_id, last, checked, damaged_before + len(damaged))
         report(Progress(checked, total, tuple(damaged)))
-    _finish(ground, actor, contract_id, checked, damaged_before + len(damaged), damaged)
-    return Progress(checked, total, tuple(damaged))
+    with ground.engine.connect() as connection:
+        found = find_shadows(connection, ground.vault_id, enumerate(ground.stores), contract_id)
+        shadowed = sorted({name for _, name in found})
+    body: dict[str, Json] = {
+        "checked": checked,
+        "damaged": damaged_before + len(damaged),
+        "records": damaged[:_NAMED_AT_MOST],
+    }
+    if shadowed:
+        body["shadowed"] = shadowed[:_NAMED_AT_MOST]
+    _finish(ground, actor, contract_id, body)
+    return Progress(checked, total, tuple(damaged), tuple(shadowed))
 
 
 def _check(ground: Ground, buckets: Buckets, ids: list[str]) -> list[tuple[str, int, bool]]:
@@ -123,11 +135,7 @@ def _keep(ground: Ground, contract_id: str, last: str, checked: int, damaged: in
     ground.sequencer.run(change)
 
 
-def _finish(
-    ground: Ground, actor: Actor, contract_id: str, checked: int, damaged_count: int, damaged: list[str]
-) -> None:
-    body: dict[str, Json] = {"checked": checked, "damaged": damaged_count, "records": damaged[:_NAMED_AT_MOST]}
-
+def _finish(ground: Ground, actor: Actor, contract_id: str, body: dict[str, Json]) -> None:
     ledger_id = ground.contract(contract_id).ledger_id
 
     def change(transaction: Transaction) -> None:

@@ -16,8 +16,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vault.errors import IntegrityError, NotFoundError, UnavailableError
-from vault.storage.objects import Upload, object_name
+from vault.errors import IntegrityError, KuraError, NotFoundError, RefusedError, UnavailableError
+from vault.storage.objects import Address, Facts, Listed, Upload, object_name
 
 _PART = ".part"
 _START_BYTES = 4 << 20  # of a large object: written out while the next bytes are being sealed
@@ -28,20 +28,29 @@ class FilesystemStore:
     """An `ObjectStore` in a folder of a local file system."""
 
     def __init__(self, folder: Path, vault_id: str) -> None:
-        """Use `folder`, which exists already: a disk that is not mounted must not become an empty store.
-
-        Raises:
-            UnavailableError: the folder is not there.
-        """
-        if not folder.is_dir():
-            raise UnavailableError("store-missing", store=folder.name)
+        """Use `folder`, which is never made here: a disk that is not mounted must not become an empty store."""
         self.label = folder.name
+        self.locks = False
+        self.max_bytes: int | None = None
         self._folder = folder
         self._vault_id = vault_id
         self._lock = threading.Lock()
         self._shard = ""
         self._left_in_shard = 0
         self._syncs: dict[str, _FolderSync] = {}
+
+    def require_there(self) -> None:
+        """Look whether the folder is there."""
+        if not self._folder.is_dir():
+            raise UnavailableError("store-missing", store=self.label)
+
+    def require_on_premises(self) -> None:
+        """A folder is where the vault is."""
+
+    def probe(self) -> bool:
+        """A folder promises nothing that could be tried."""
+        self.require_there()
+        return True
 
     def new_name(self) -> str:
         """Give a fresh random name."""
@@ -54,14 +63,20 @@ class FilesystemStore:
 
     def upload(self, name: str) -> "_FileUpload":
         """Begin an object beside its place."""
+        path = f"{self._folder}/{name[:2]}/{name}"
         try:
-            folder = self._folder_sync(name[:2])
+            try:
+                return _FileUpload(name, path, self._folder_sync(name[:2]))
+            except FileNotFoundError:
+                self.require_there()
+                with self._lock:  # another, empty disk was mounted meanwhile: its folders are still to be made
+                    self._syncs.clear()
+                return _FileUpload(name, path, self._folder_sync(name[:2]))
         except OSError as error:
             raise _unavailable(error) from error
-        return _FileUpload(f"{self._folder}/{name[:2]}/{name}", folder)
 
-    def keep(self, uploads: Sequence[Upload]) -> None:
-        """Fsync every file, rename all into place, fsync their folders."""
+    def keep(self, uploads: Sequence[Upload]) -> list[Facts | KuraError]:
+        """Fsync every file, rename all into place, fsync their folders: all, or none for certain."""
         files = [upload for upload in uploads if isinstance(upload, _FileUpload)]
         if len(files) < len(uploads):
             raise TypeError("an upload of another store")  # a defect: it would be acknowledged and never kept
@@ -77,32 +92,63 @@ class FilesystemStore:
         except OSError as error:
             for file in files:
                 file.abort()
-            raise _unavailable(error) from error
+            failed: list[Facts | KuraError] = [_unavailable(error) for _ in files]
+            return failed
+        return [Facts(Address(file.name), file.size) for file in files]
 
-    def open(self, name: str) -> "_FileReader":
+    def open(self, address: Address) -> "_FileReader":
         """Open an object."""
+        name = address.name
         try:
             # Not blocking: a pipe laid in an object's place must not hold a reader for ever.
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             return _FileReader(os.open(f"{self._folder}/{name[:2]}/{name}", flags))
         except FileNotFoundError as error:
+            self.require_there()
             raise NotFoundError("object-missing", name=name, store=self.label) from error
         except OSError as error:
             raise _unavailable(error) from error
 
-    def delete(self, name: str) -> None:
-        """Remove an object (or what a cut upload left of it) and make that durable."""
-        path = self._folder / name[:2] / name
-        for leaf in (path, path.with_name(name + _PART)):
-            leaf.unlink(missing_ok=True)
-        if path.parent.is_dir():
-            self._folder_sync(name[:2]).sync()
+    def stat(self, address: Address) -> Facts:
+        """Say how long a file is."""
+        reader = self.open(address)
+        reader.close()
+        return Facts(address, reader.size)
 
-    def names(self) -> Iterator[tuple[str, datetime, bool]]:
+    def lock(self, address: Address, until: datetime) -> datetime:
+        """Refuse: whoever may write into a folder may remove from it."""
+        del address, until
+        raise RefusedError("store-cannot-lock", store=self.label)
+
+    def hold(self, address: Address, *, on: bool) -> None:
+        """Refuse, as `lock`."""
+        del address, on
+        raise RefusedError("store-cannot-lock", store=self.label)
+
+    def delete(self, address: Address) -> None:
+        """Remove an object (or what a cut upload left of it) and make that durable."""
+        name = address.name
+        path = self._folder / name[:2] / name
+        try:
+            for leaf in (path, path.with_name(name + _PART)):
+                leaf.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                self._folder_sync(name[:2]).sync()
+        except OSError as error:
+            raise _unavailable(error) from error
+        self.require_there()
+
+    def erase(self, name: str) -> None:
+        """Remove the one file there is."""
+        self.delete(Address(name))
+
+    def listed(self) -> Iterator[Listed]:
         """List every file of the store."""
+        self.require_there()
         for shard in sorted(entry.name for entry in os.scandir(self._folder)):
             if not (self._folder / shard).is_dir():
-                yield shard, datetime.fromtimestamp((self._folder / shard).stat().st_mtime, UTC), True
+                written_at = datetime.fromtimestamp((self._folder / shard).stat().st_mtime, UTC)
+                yield Listed(Address(shard), written_at)
                 continue
             with os.scandir(self._folder / shard) as entries:
                 for entry in entries:
@@ -110,7 +156,8 @@ class FilesystemStore:
                         written_at = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
                     except FileNotFoundError:  # an upload that has ended, or was dropped, since the folder was read
                         continue
-                    yield entry.name.removesuffix(_PART), written_at, not entry.name.endswith(_PART)
+                    name = entry.name.removesuffix(_PART)
+                    yield Listed(Address(name), written_at, is_ended=name == entry.name)
 
     def _folder_sync(self, shard: str) -> "_FolderSync":
         with self._lock:
@@ -127,14 +174,16 @@ class FilesystemStore:
 class _FileUpload:
     """One file being written."""
 
-    def __init__(self, path: str, folder: "_FolderSync") -> None:
-        self.folder = folder
+    def __init__(self, name: str, path: str, folder: "_FolderSync") -> None:
+        self.name, self.folder = name, folder
         self._path, self._part = path, path + _PART
         self._written = self._started = 0
-        try:
-            self._fd = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _unavailable(error) from error
+        self._fd = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    @property
+    def size(self) -> int:
+        """Bytes written."""
+        return self._written
 
     def write(self, data: memoryview | bytes) -> None:
         """Append all of `data`."""

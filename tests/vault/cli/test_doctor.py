@@ -61,7 +61,11 @@ def test_a_database_that_will_not_do_is_named(home: Path, kura: Kura) -> None:
 def test_a_missing_store_is_wrong(home: Path, kura: Kura) -> None:
     (home / "vault/objects/b").rename(home / "away")
     examined = kura("doctor", "--json")
-    assert (examined.code, levels(examined.json)["store 2"], levels(examined.json)["vault"]) == (1, "wrong", "wrong")
+    assert (examined.code, levels(examined.json)["store 2"]) == (1, "wrong")
+    assert "vault" not in levels(examined.json), "it opens with the other one"
+    (home / "vault/objects/a").rename(home / "away too")
+    examined = kura("doctor", "--json")
+    assert (examined.code, levels(examined.json)["store 1"], levels(examined.json)["vault"]) == (1, "wrong", "wrong")
 
 
 def test_missing_epoch_slots_are_wrong(home: Path, kura: Kura) -> None:

@@ -157,7 +157,7 @@ def test_the_draws_cover_every_column_and_every_kind_of_file() -> None:
 def test_an_unaltered_vault_is_sound_with_and_without_keys(full: FullVault) -> None:
     verdict = verify_vault(full.folder, custodian())
     assert verdict.findings == []
-    assert verdict.counts["records"] == 16
+    assert verdict.counts["records"] == 17
     assert verify_vault(full.folder, None, keyless=True).findings == []
 
 

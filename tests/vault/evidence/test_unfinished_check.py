@@ -16,6 +16,7 @@ from vault.bootstrap import opened_files, verify_vault
 from vault.evidence.verify import verify
 from vault.settings import read_settings
 from vault.storage.filesystem import FilesystemStore
+from vault.storage.objects import Address
 
 pytestmark = pytest.mark.both_worlds
 
@@ -23,16 +24,16 @@ pytestmark = pytest.mark.both_worlds
 class KillingStore(FilesystemStore):
     """A store that kills whichever process opens an object in it."""
 
-    def open(self, name: str) -> NoReturn:
+    def open(self, address: Address) -> NoReturn:
         os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError(name)
+        raise AssertionError(address)
 
 
 class FailingStore(FilesystemStore):
     """A store whose reading ends in an error that nobody foresaw."""
 
-    def open(self, name: str) -> NoReturn:
-        raise ZeroDivisionError(name)
+    def open(self, address: Address) -> NoReturn:
+        raise ZeroDivisionError(address)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import stored
 from vaults import ADMIN, CONTRACT, OPERATOR, new_vault, pdf, request, source
 
 from vault.errors import KuraError, RefusedError, UnavailableError
@@ -15,7 +16,7 @@ from vault.records.request import DepositRequest
 from vault.records.source import FileSource, Source
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
+pytestmark = [pytest.mark.both_worlds, pytest.mark.in_buckets]
 
 Item = tuple[DepositRequest, Callable[[], Source]]
 
@@ -33,7 +34,7 @@ def item(tmp_path: Path, content: bytes | None = None, **fields: object) -> Item
 
 
 def object_count(vault: Vault) -> int:
-    return sum(1 for path in (vault.folder / "objects").rglob("*") if path.is_file())
+    return len(stored.objects(vault))
 
 
 def test_many_records_share_commits_and_each_has_its_own_receipt(vault: Vault, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import crash_load
+import engines
 import pytest
 import stored
 import vaults
@@ -28,7 +29,7 @@ from vault.records.request import DepositRequest
 from vault.records.search import Query
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
+pytestmark = [pytest.mark.both_worlds, pytest.mark.in_buckets]
 
 
 def sound(number: int = 0) -> bytes:
@@ -151,9 +152,8 @@ def test_a_batch_gives_a_receipt_or_an_error_each(vault: Vault) -> None:
         True,
         True,
     ]
-    assert before - stored.objects(vault) == {
-        f"a/{second.content.name[:2]}/{second.content.name}",
-    }
+    gone = {f"a/{second.content.name[:2]}/{second.content.name}"}
+    assert before - stored.objects(vault) == (set() if engines.is_engines() else gone)  # in an engine it is locked
     done = [outcome for outcome in outcomes if isinstance(outcome, Deposited)]
     assert len({outcome.receipt.checkpoint for outcome in done}) == 1
     for outcome in done:
@@ -208,8 +208,7 @@ def test_a_class_with_two_copies_stands_in_both_stores(vault: Vault) -> None:
     [[name]] = stored.rows(vault, "SELECT name FROM objects WHERE copies = 2")
     [[single]] = stored.rows(vault, "SELECT name FROM objects WHERE copies = 1")
     assert stored.objects(vault) == {f"{s}/{name[:2]}/{name}" for s in "ab"} | {f"a/{single[:2]}/{single}"}
-    first, second = (vault.folder / "objects" / s / name[:2] / name for s in "ab")
-    assert first.read_bytes() == second.read_bytes()
+    assert stored.content(vault, 0, name) == stored.content(vault, 1, name)
 
 
 def test_a_sealed_vault_takes_and_says_that_it_did_not_compare(vault: Vault) -> None:

@@ -1,6 +1,7 @@
 """Objects as files: where they lie, what a cut upload leaves, and folders synced once for many."""
 
 import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from ledger_vectors import refused
 from vault.errors import NotFoundError, UnavailableError
 from vault.storage import filesystem
 from vault.storage.filesystem import FilesystemStore, _FolderSync
-from vault.storage.objects import object_name
+from vault.storage.objects import Address, object_name
 
 VAULT = "0123456789abcdef"
 
@@ -44,8 +45,17 @@ def test_an_object_lies_in_the_folder_of_its_first_two_digits_for_its_owner_only
 def test_a_disk_that_is_not_mounted_does_not_become_an_empty_store(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for folder in (tmp_path / "missing", tmp_path / "file"):
-        with refused(UnavailableError, "store-missing"):
-            FilesystemStore(folder, VAULT)
+        store = FilesystemStore(folder, VAULT)
+        for attempt in (
+            store.require_there,
+            store.probe,
+            lambda store=store: store.upload(store.new_name()),
+            lambda store=store: store.open(Address(store.new_name())),
+            lambda store=store: store.delete(Address(store.new_name())),
+            lambda store=store: list(store.listed()),
+        ):
+            with pytest.raises(UnavailableError):
+                attempt()
     assert not (tmp_path / "missing").exists()
 
 
@@ -69,7 +79,7 @@ def test_an_upload_is_written_beside_its_place(store: FilesystemStore, tmp_path:
 def test_deleting_removes_what_a_cut_upload_left_too(store: FilesystemStore, tmp_path: Path) -> None:
     name = store.new_name()
     store.upload(name).write(b"half")
-    store.delete(name)
+    store.delete(Address(name))
     assert list((tmp_path / name[:2]).iterdir()) == []
 
 
@@ -88,7 +98,7 @@ def test_foreign_files_are_listed_as_they_are(store: FilesystemStore, tmp_path: 
     (tmp_path / "lost+found" / "notes.txt").write_text("x")
     (tmp_path / "README").write_text("x")
     name = put(store)
-    assert {(found, is_ended) for found, _, is_ended in store.names()} == {
+    assert {(found.address.name, found.is_ended) for found in store.listed()} == {
         ("notes.txt", True),
         ("README", True),
         (name, True),
@@ -98,7 +108,7 @@ def test_foreign_files_are_listed_as_they_are(store: FilesystemStore, tmp_path: 
 def test_the_time_of_writing_is_the_files(store: FilesystemStore, tmp_path: Path) -> None:
     name = put(store)
     os.utime(tmp_path / name[:2] / name, (1_000_000_000, 1_000_000_000))
-    assert [at for _, at, _ in store.names()] == [datetime.fromtimestamp(1_000_000_000, UTC)]
+    assert [found.written_at for found in store.listed()] == [datetime.fromtimestamp(1_000_000_000, UTC)]
 
 
 def test_a_link_is_not_followed(store: FilesystemStore, tmp_path: Path) -> None:
@@ -108,15 +118,25 @@ def test_a_link_is_not_followed(store: FilesystemStore, tmp_path: Path) -> None:
     (tmp_path / name[:2]).mkdir()
     (tmp_path / name[:2] / name).symlink_to(secret)
     with pytest.raises((UnavailableError, NotFoundError)):
-        store.open(name)
+        store.open(Address(name))
 
 
-def test_a_folder_that_vanished_is_an_error_of_the_store(store: FilesystemStore, tmp_path: Path) -> None:
+def test_a_disk_that_was_pulled_is_away_and_an_empty_one_in_its_place_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    store = FilesystemStore(folder, VAULT)
     name = put(store)
-    (tmp_path / name[:2] / name).unlink()
-    (tmp_path / name[:2]).rmdir()
-    with refused(UnavailableError, "store-failed"):
+    shutil.rmtree(folder)
+    with refused(UnavailableError, "store-missing"):
         store.upload(name[:2] + store.new_name()[2:])
+    with refused(UnavailableError, "store-missing"):
+        store.open(Address(name))
+    folder.mkdir()
+    other = name[:2] + store.new_name()[2:]
+    put(store, b"again", other)
+    assert (folder / other[:2] / other).read_bytes() == b"again"
+    with refused(NotFoundError, "object-missing"):
+        store.open(Address(name))
 
 
 class Syncs:

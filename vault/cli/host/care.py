@@ -38,6 +38,16 @@ def state(call: Call) -> dict[str, Any]:
         ],
         "orphans": health.orphan_count,
         "second_disk": _second_disk(call.vault.second_disk.health()),
+        "stores": [
+            {"label": found.label, "problem": None if found.problem is None else encode_error(found.problem)}
+            for found in health.stores
+        ],
+        "owed_copies": health.owed_copies,
+        "locks": {
+            "waiting": health.locks.length,
+            "oldest_s": round(health.locks.oldest_s),
+            "late": health.locks.is_late,
+        },
     }
 
 

@@ -16,6 +16,7 @@ from vault.api.listener import Listener
 from vault.cli.host.call import Item, Request
 from vault.cli.host.verbs import perform
 from vault.cli.owner.address import listen, peer_user, remove
+from vault.cli.owner.tending import Tending
 from vault.cli.owner.wire import Connection, encode_error
 from vault.errors import IntegrityError, KuraError, RefusedError, UnavailableError
 from vault.records.orphans import sweep_orphans
@@ -43,6 +44,7 @@ def serve(vault: Vault, stations: Listener | None, ready: Callable[[], None]) ->
         selector.register(woken, selectors.EVENT_READ)
         clients, rounds = _Clients(vault), _Rounds(vault, stations)
         rounds.admit_stations()
+        tending = Tending(vault)
         ready()
         while True:
             chosen = {key.fileobj for key, _ in selector.select(PUBLISH_EVERY_S)}
@@ -55,6 +57,7 @@ def serve(vault: Vault, stations: Listener | None, ready: Callable[[], None]) ->
         if stations is not None:
             stations.stop()
         clients.finish()
+        tending.stop()
 
 
 class _Signals:
