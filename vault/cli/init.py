@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from vault.errors import RefusedError
 from vault.keys.custodian import CustodianSecret
 from vault.keys.shares import SHARED_BYTES, split_secret
 from vault.people.persons import NewPerson
-from vault.settings import ListenerSettings, SecondDiskSettings
+from vault.settings import ListenerSettings, SecondDiskSettings, StorageSettings
 
 _PACKAGED = re.compile(r"[a-z0-9_-]+")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
@@ -48,6 +49,9 @@ def init(  # noqa: PLR0913 - one option each
     listen: Annotated[
         str | None, typer.Option("--listen", metavar="HOST:PORT", help="Let stations connect. 送信端末の接続先")
     ] = None,
+    store: Annotated[
+        list[str] | None, typer.Option("--store", metavar="PLACE", help="Folder or bucket; once or twice. 保存先")
+    ] = None,
     hsm: Annotated[str | None, typer.Option("--hsm", metavar="URI", help="Keys in an HSM. 鍵をHSMに置く")] = None,
     passphrase_file: PassphraseFile = None,
     shares: Annotated[
@@ -72,6 +76,7 @@ def init(  # noqa: PLR0913 - one option each
         listener_of(listen),
         database_of(database),
         owner_url,
+        storage=_storage(store),
         second=_second(second_disk, second_epoch_dir),
         hsm=hsm,
     )
@@ -111,6 +116,20 @@ def read_policy(name: str) -> str:
         return packaged.joinpath(f"{name}.toml").read_text("utf-8")
     names = sorted(entry.name.removesuffix(".toml") for entry in packaged.iterdir() if entry.name.endswith(".toml"))
     raise RefusedError("policy-unknown", names=", ".join(names))
+
+
+def _storage(places: Sequence[str] | None) -> StorageSettings:
+    """Read where objects shall lie.
+
+    Raises:
+        RefusedError: more than two places.
+    """
+    if not places:
+        return StorageSettings()
+    try:
+        return StorageSettings(stores=tuple(places))
+    except ValidationError as error:
+        raise RefusedError("settings-wrong", key="storage.stores", reason=error.errors()[0]["msg"]) from error
 
 
 def _second(folder: Path | None, epoch_dir: Path | None) -> SecondDiskSettings:

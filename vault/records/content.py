@@ -70,9 +70,10 @@ class _Buffers:
 class ContentBatch:
     """Contents sealed one after the other by one thread, then made durable and judged together."""
 
-    def __init__(self, stores: Sequence[ObjectStore], pdf_pool: PdfPool) -> None:
-        """Begin with none."""
+    def __init__(self, stores: Sequence[ObjectStore], pdf_pool: PdfPool, least_copies: int = 1) -> None:
+        """Begin with none; each object gets as many copies as its class has, and `least_copies` at least."""
         self._stores = stores
+        self._least_copies = least_copies
         self._pdfs = pdf_pool.batch()
         self._streams: list[_Stream] = []
 
@@ -107,7 +108,7 @@ class ContentBatch:
         lines = lines_of(record_class.id, data_key)
         stream = _Stream(self._stores[0].new_name(), source, record_class, media_type, check, lines)
         try:
-            stream.open(self._stores)
+            stream.open(self._stores, max(record_class.copies, self._least_copies))
             stream.seal(data_key, associated_data, buffers, count)
             _require_announced(stream.digest(), announced)
         except BaseException:
@@ -232,9 +233,9 @@ class _Stream:
         self.content_bytes = self._sealed_bytes = 0
         self._source, self._class, self._check, self._lines = source, record_class, check, lines
 
-    def open(self, stores: Sequence[ObjectStore]) -> None:
-        """Begin the object in as many stores as the class has copies: in the first of those that are there."""
-        self._copies = min(self._class.copies, len(stores))
+    def open(self, stores: Sequence[ObjectStore], copies: int) -> None:
+        """Begin the object in as many stores as it is to have copies: in the first of those that are there."""
+        self._copies = min(copies, len(stores))
         for place, store in enumerate(stores):
             if len(self.uploads) == self._copies:
                 return

@@ -100,7 +100,9 @@ class Preparer:
             UnavailableError: the database could not be asked; nothing was sealed.
         """
         known = self._ground.ready.run(lambda connection: _known(connection, [order.request.id for order in orders]))
-        contents = ContentBatch(self._ground.stores, self._ground.pdf_pool)
+        # Whoever has a second disk has it to lose either: then every object is on both.
+        least_copies = 1 if self._ground.second is None else 2
+        contents = ContentBatch(self._ground.stores, self._ground.pdf_pool, least_copies)
         try:
             begun = []
             for order in orders:
