@@ -1,13 +1,17 @@
 """The sample day, and that its proofs say no where they should."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import engines
 import pytest
 from vaults import policy_text
 
 from vault.cli.day import Day, live_day, proofs
+from vault.cli.engines import TrialEngines
+from vault.settings import read_settings
 
 HOLDS = {"intact": True, "complete": True}
 FAILS = {"intact": False, "complete": False}  # what is not intact proves nothing
@@ -56,3 +60,19 @@ def test_a_day_without_receipts_is_not_intact(day: Day, tmp_path: Path) -> None:
     (tmp_path / "receipts").mkdir()
     shutil.copy(day.receipts / "log.vkey", tmp_path / "receipts")
     assert proofs(day.folder, tmp_path / "receipts") == FAILS
+
+
+@pytest.mark.engines
+def test_the_sample_day_holds_on_engines_and_says_no_where_a_row_was_altered(tmp_path: Path) -> None:
+    trial = TrialEngines(Path(os.environ["KURA_ENGINES"]))
+    trial.start()
+    day = live_day(tmp_path / "vault", policy_text(), None, lambda *_: None, trial)
+    settings = read_settings(day.folder)
+    assert (settings.database.url or "").startswith("postgresql://")
+    assert all(store.startswith("s3+") for store in settings.storage.stores)
+    assert (settings.keys.hsm or "").startswith("pkcs11:")
+    assert day.proofs == HOLDS
+    assert day.counts["receipts"] == day.counts["records"] > 20
+    database = (settings.database.url or "").split("?")[0].rpartition("/")[2]
+    engines.sql(database, "UPDATE records SET site = 'elsewhere' WHERE id = (SELECT min(id) FROM records)")
+    assert proofs(day.folder, day.receipts) == FAILS
