@@ -1,7 +1,8 @@
 """One attempt at committing a batch: lock, run, write, commit; and what became of it where the answer was lost.
 
-A change that fails takes down only itself. One that meets a row which another process wrote after it had looked is run
-again, and then sees that row: what it says of it is its own refusal.
+A change that fails takes down only itself: several are run together first, without anything between them, and where one
+of them fails all are run again, each in a savepoint. One that meets a row which another process wrote after it had
+looked is run again, and then sees that row: what it says of it is its own refusal.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,12 +31,16 @@ Stopped = Callable[[], KuraError | None]
 """Says why no change is taken, or None."""
 
 
+class NotTogetherError(Exception):
+    """One of several changes failed: run them again, kept apart."""
+
+
 class Attempt:
     """Runs a batch in one transaction. Used once: another attempt at the same batch is another object."""
 
-    def __init__(self, ledgers: Ledgers, jobs: Sequence[Job]) -> None:
-        """Begin with nothing done."""
-        self._ledgers, self._jobs = ledgers, jobs
+    def __init__(self, ledgers: Ledgers, jobs: Sequence[Job], *, apart: bool) -> None:
+        """Begin with nothing done; `apart` keeps each change in a savepoint, which costs as much as a small change."""
+        self._ledgers, self._jobs, self._apart = ledgers, jobs, apart
         self._kept: list[Job] = []
         self._refused: list[tuple[Job, Exception]] = []
         self._pending: list[tuple[str, int, bytes]] = []
@@ -50,6 +55,7 @@ class Attempt:
 
         Raises:
             FarBehindError: follow the ledgers, then attempt it again.
+            NotTogetherError: attempt it again, apart.
             KuraError: of a change that is alone; or a ledger went back.
         """
         with connection.begin() as begun:
@@ -63,7 +69,10 @@ class Attempt:
                 self._run_alone(self._jobs[0], transaction, stopped)
             else:
                 for job in self._jobs:
-                    self._run_beside_others(job, transaction, stopped)
+                    if self._apart:
+                        self._run_apart(job, transaction, stopped)
+                    else:
+                        self._run_together(job, transaction, stopped)
             self._pending, self._logs = transaction.pending, transaction.logs
             self._heads = transaction.write()
             self.was_sent = True
@@ -116,7 +125,20 @@ class Attempt:
         job.begin, job.end = 0, len(transaction.pending)
         self._kept.append(job)
 
-    def _run_beside_others(self, job: Job, transaction: Transaction, stopped: Stopped) -> None:
+    def _run_together(self, job: Job, transaction: Transaction, stopped: Stopped) -> None:
+        if stopped() is not None:
+            raise NotTogetherError
+        job.begin = len(transaction.pending)
+        try:
+            job.value = job.change(transaction)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            raise NotTogetherError from error
+        job.end = len(transaction.pending)
+        self._kept.append(job)
+
+    def _run_apart(self, job: Job, transaction: Transaction, stopped: Stopped) -> None:
         if (reason := stopped()) is not None:
             self._refused.append((job, reason))
             return

@@ -14,7 +14,7 @@ from contextlib import suppress
 from sqlalchemy import Connection, Engine
 
 from vault.errors import IntegrityError, KuraError, UnavailableError
-from vault.ledger.attempt import Attempt, Stopped
+from vault.ledger.attempt import Attempt, NotTogetherError, Stopped
 from vault.ledger.batch import Commit, Job
 from vault.ledger.ledgers import FarBehindError, Ledgers
 from vault.storage.database import writing
@@ -90,11 +90,13 @@ class Writer:
         Raises:
             OutcomeUnknownError: it may have been kept. Nobody was told.
         """
-        tries_left = _TRIES
+        tries_left, apart = _TRIES, False
         while True:
-            attempt, tries_left = Attempt(self._ledgers, jobs), tries_left - 1
+            attempt, tries_left = Attempt(self._ledgers, jobs, apart=apart), tries_left - 1
             try:
                 self._run(attempt)
+            except NotTogetherError:
+                apart = True
             except Exception as error:  # noqa: BLE001 - whatever it was, the waiting changes must be told
                 if attempt.was_sent and self.was_committed(attempt):
                     return attempt.finish()
@@ -105,7 +107,8 @@ class Writer:
                     self._halt(error)
                 attempt.fail(self._stopped() or error)
                 return None
-            return attempt.finish()
+            else:
+                return attempt.finish()
 
     def was_committed(self, attempt: Attempt) -> bool:
         """Find out what became of an attempt whose answer was lost, within the patience.

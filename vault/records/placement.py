@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from vault.storage.objects import Address, ObjectStore
 
 KEPT, OWED = "kept", "owed"
+MOST_COPIES = 2  # as many as there may be stores; a row that says more was altered, and is found by its event
 
 CopyValues = tuple[int, str, str | None]
 """Store, state and version of a row of `copies`."""
@@ -32,7 +33,7 @@ def placed(name: str, copies: int, rows: Iterable[CopyValues]) -> list[Placed]:
         copies: how many it is to have: the first so many stores are meant for them.
         rows: what `copies` has of it.
     """
-    states = dict.fromkeys(range(copies), (KEPT, None)) | {store: rest for store, *rest in rows}
+    states = dict.fromkeys(range(min(copies, MOST_COPIES)), (KEPT, None)) | {store: rest for store, *rest in rows}
     return [
         Placed(store, Address(name, version)) for store, (state, version) in sorted(states.items()) if state == KEPT
     ]
