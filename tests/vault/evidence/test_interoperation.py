@@ -45,14 +45,15 @@ def export(vault: Vault) -> list[tuple[Path, bytes, bytes, bytes]]:
     for record_id, record in records.items():
         opened, stored = opener.open(record), record.objects[0]
         bound_to = object_associated_data(CONTRACT, record_id, stored["component"], stored["version"])
-        path = vault.folder / "objects" / "a" / stored["name"][:2] / stored["name"]
+        folder = vault.folder / "objects" / "ab"[record.copies()[0].store]
+        path = folder / stored["name"][:2] / stored["name"]
         exported.append((path, opened.data_key, bound_to, opened.metadata.digest))
     return exported
 
 
 def test_tink_opens_every_object_with_the_exported_data_key(vault: Vault) -> None:
     exported = export(vault)
-    assert len(exported) == 16
+    assert len(exported) == 17
     for path, data_key, bound_to, digest in exported:
         with tink_primitive(data_key).new_decrypting_stream(io.BytesIO(path.read_bytes()), bound_to) as stream:
             assert hashlib.sha256(stream.read()).digest() == digest
