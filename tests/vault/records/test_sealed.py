@@ -123,7 +123,7 @@ def test_the_process_that_takes_has_no_key_that_opens_anything_in_its_memory(vau
     words = vaults.PASSPHRASE
     helpers = tmp_path / "helpers"
     helpers.mkdir()
-    for name in ("engines.py", "vaults.py", "crash_load.py", "sealed_child.py"):
+    for name in ("buckets.py", "engines.py", "vaults.py", "crash_load.py", "sealed_child.py"):
         (helpers / name).write_text((SUPPORT / name).read_text("utf-8").replace(words, "-" * len(words)), "utf-8")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(helpers)])}
     command = [sys.executable, str(helpers / "sealed_child.py"), str(vault.folder), str(dump)]

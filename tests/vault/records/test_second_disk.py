@@ -118,17 +118,17 @@ def test_a_commit_that_failed_is_replaced_by_the_next(vault: Vault, tmp_path: Pa
     def fail(transaction: Transaction) -> None:
         # The reference is deferred: it is the commit that refuses it.
         transaction.connection.exec_driver_sql(
-            "INSERT INTO event_parts SELECT ledger_id, 9999, envelope_id, sealed FROM event_parts LIMIT 1"
+            "INSERT INTO event_parts SELECT ledger_id, 987654321987, envelope_id, sealed FROM event_parts LIMIT 1"
         )
 
     with pytest.raises(UnavailableError) as caught:
         vault.ground.sequencer.run(fail)
     assert caught.value.code == "commit-failed"
     cut = (tmp_path / "second" / "rows" / "rows-00000001").read_bytes()
-    assert b"9999" in cut  # a crash here would leave it: the next opening cuts it off
+    assert b"987654321987" in cut  # a crash here would leave it: the next opening cuts it off
     take(vault, tmp_path)
     vault.close()
-    assert b"9999" not in (tmp_path / "second" / "rows" / "rows-00000001").read_bytes()
+    assert b"987654321987" not in (tmp_path / "second" / "rows" / "rows-00000001").read_bytes()
     assert verify_vault(vault.folder, custodian()).is_sound
     rebuilt(tmp_path)
     assert rows_of(tmp_path / "new" / "kura.db") == rows_of(vault.folder / "kura.db")
