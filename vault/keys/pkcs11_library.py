@@ -9,9 +9,11 @@ holds a session or an object holds the generation it is of, and lets go of it wh
 Not for a forked child: the standard gives it no right to its parent's sessions.
 """
 
+import ctypes
 import os
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -62,7 +64,10 @@ class Library:
         if os.getpid() != self._pid:  # before the lock: a thread that there is no more may hold its copy
             raise UnavailableError("hsm-away", token="", reason="ForkedProcess")
         with self._lock:
-            yield
+            try:
+                yield
+            finally:
+                _forget_openssl_errors()
 
     def token(self, label: str, serial: str | None = None) -> Token:
         """Find a token that is there now.
@@ -144,6 +149,29 @@ class Library:
         with _pin_errors(login.token):
             login.session.set_pin(login.pin, pin)
         login.pin = pin
+
+
+@cache
+def _clear_errors() -> Callable[[], None] | None:
+    """Give OpenSSL's `ERR_clear_error` of this process, where its library is shared."""
+    name = "libcrypto.so." + ("1.1" if ssl.OPENSSL_VERSION_INFO[0] == 1 else str(ssl.OPENSSL_VERSION_INFO[0]))
+    try:
+        clear = ctypes.CDLL(name).ERR_clear_error
+    except (OSError, AttributeError):
+        return None
+    clear.argtypes, clear.restype = (), None
+    found: Callable[[], None] = clear
+    return found
+
+
+def _forget_openssl_errors() -> None:
+    """Empty this thread's queue of OpenSSL's errors: a vendor's library (SoftHSM) may leave some there.
+
+    Python's TLS uses the same OpenSSL, and takes whatever is in the queue for an error of its own next reading.
+    """
+    clear = _clear_errors()
+    if clear is not None:
+        clear()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import past
 import pytest
 import stored
 import vaults
@@ -37,6 +38,7 @@ class Restored:
         folders = [vault.folder, tmp_path / "vault.epoch"]
         for folder in folders:
             shutil.copytree(folder, tmp_path / "yesterday" / folder.name)
+        rows = past.save(vault.folder)
         vault = open_vault(vault.folder, vaults.custodian())
         with listening(vault, tmp_path) as api:
             self.lost = api.connecting("counter-1", self.context).deposit(PDF).json["receipt"]
@@ -44,6 +46,7 @@ class Restored:
         for folder in folders:
             shutil.rmtree(folder)
             shutil.copytree(tmp_path / "yesterday" / folder.name, folder)
+        past.put_back(vault.folder, rows)
         self.vault = open_vault(vault.folder, vaults.custodian())
 
 
