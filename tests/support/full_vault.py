@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from engines import is_engines
 from station_keys import signing_request
-from vaults import CONTRACT, MANAGER, OFFICER, OPERATOR, custodian, new_id, new_vault, pdf, request, source
+from vaults import CONTRACT, MANAGER, OFFICER, OPERATOR, custodian, new_id, new_vault, on_engines, pdf, request, source
 
 from retention.roles import StationKind
 from vault.people.certificates import fingerprint
@@ -47,7 +48,9 @@ def mp4(size: int = 2000) -> bytes:
 
 
 def make_full_vault(tmp_path: Path, *, two_disks: bool = False) -> FullVault:
-    vault = new_vault(tmp_path, two_disks=two_disks)
+    # On engines its rows are there; the files that are looked at and damaged stay in the folder.
+    rows = {name: value for name, value in on_engines(tmp_path).items() if name != "hsm"} if is_engines() else {}
+    vault = new_vault(tmp_path, two_disks=two_disks, engines_used=rows)
     clerk, manager = vault.actor(OPERATOR), vault.actor(MANAGER)
     site = vault.ground.contract(CONTRACT).policy.sites[0].id
     ended_at = datetime.now(UTC)
