@@ -2,6 +2,7 @@
 alters a byte, shifts its clock, or takes locks and ignores them. What it passes on, it passes on as it is."""
 
 import http.client
+import select
 import threading
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from minio.signer import sign_v4_s3
 from minio.time import to_amz_date
 
 _LOCK = "x-amz-object-lock-"
+_NOBODY_WAITS_S = 60.0
 _HOP = {"connection", "transfer-encoding", "content-length", "date"}
 
 
@@ -28,6 +30,7 @@ class Between:
         self.engine, self.keys = engine, keys
         self.swallow = 0  # of so many puts the answer is lost, after the engine has done them
         self.late_s = 0.0  # every answer comes so late
+        self.late_puts = 0  # of so many puts the answer comes when nobody waits for it any more
         self.reset = 0  # so many requests are cut before they reach the engine
         self.flip_sent = self.flip_given = False  # alter a byte of a body
         self.shift = timedelta()  # of the engine's clock
@@ -94,6 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
             sent = _flipped(body) if way.flip_sent and is_put else body
             status, given, data = self._exchange(url.path, sent, is_put=is_put)
             time.sleep(way.late_s)
+            if is_put and way.late_puts:
+                way.late_puts -= 1
+                select.select([self.connection], [], [], _NOBODY_WAITS_S)  # until whoever asked has hung up
             if is_put and way.swallow:
                 way.swallow -= 1
                 self.close_connection = True
