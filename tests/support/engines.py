@@ -18,6 +18,8 @@ from secrets import token_hex
 import psycopg
 import pytest
 
+from vault.cli.engines import TrialEngines
+
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "engines"
 PIN = "123456"
 _FOLDER = "KURA_ENGINES"
@@ -29,41 +31,28 @@ _tokens: list[str] = []
 class Running:
     """Engines that this run started, or found."""
 
-    folder: Path
+    engines: TrialEngines
     is_kept: bool
 
     def stop(self) -> None:
-        if self.is_kept:
-            return
-        for engine in ("postgresql", "ceph-rgw"):
-            run(engine, "stop")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.is_kept:
+            self.engines.stop()
+            shutil.rmtree(self.engines.folder, ignore_errors=True)
 
 
 def start() -> Running:
     """Start what does not run yet, and let this process and its children know."""
     given = os.environ.get(_FOLDER)
     # Not in pytest's own folder: the database server is another user, who must be able to reach it.
-    folder = Path(given or tempfile.mkdtemp(prefix="kura-engines-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o711)
-    os.environ[_FOLDER] = str(folder)
-    for engine in ("softhsm", "postgresql", "ceph-rgw"):
-        for line in run(engine, "start").splitlines():
-            name, _, value = line.partition("=")
-            os.environ[name] = value
-    return Running(folder, is_kept=given is not None)
+    engines = TrialEngines(None if given is None else Path(given))
+    engines.start()
+    os.environ |= {_FOLDER: str(engines.folder), **engines.facts}
+    return Running(engines, is_kept=given is not None)
 
 
 def run(engine: str, verb: str, *arguments: str) -> str:
     """Call an engine's script; give what it printed."""
-    folder = Path(os.environ[_FOLDER]) / engine
-    done = subprocess.run(
-        [SCRIPTS / engine, verb, folder, *arguments], capture_output=True, text=True, timeout=180, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(engine, verb, done.stderr.strip())
-    return done.stdout
+    return TrialEngines(Path(os.environ[_FOLDER])).run(engine, verb, *arguments)
 
 
 def is_engines() -> bool:
