@@ -156,6 +156,7 @@ def own_postgresql() -> Iterator[None]:
     """Start a server for the tests that stop, kill or unsettle it; all functions here speak of it meanwhile."""
     folder = Path(tempfile.mkdtemp(prefix="kura-server-"))
     folder.chmod(0o711)  # the server is another user
+    (folder / "softhsm").symlink_to(Path(os.environ[_FOLDER]) / "softhsm")  # the one of this run serves as well
     others = list(_databases)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(_FOLDER, str(folder))
