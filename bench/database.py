@@ -8,6 +8,7 @@ file durable, and no two of its commits wait for one row.
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -22,6 +23,8 @@ from bench.pairs import alternate, percentile, ratios, spread
 from bench.result import Result
 from bench.threads import share
 from bench.vaults import CONTRACT, make_vault, manager, opened, recording_for
+from vault.records.order import Order
+from vault.records.reception import Reception
 from vault.records.source import BytesSource
 from vault.storage.database import create_database, open_database, writing
 from vault.storage.statement import Statement
@@ -66,14 +69,15 @@ def database_deposits(options: Options) -> Result:
 
 
 def timed_deposits(folder: str, count: int) -> Mapping[str, Any]:
-    """Deposit small recordings from 8 threads, each waiting for its receipt."""
+    """Deposit small recordings from 8 threads, each waiting for its receipt, as the narrow API takes them."""
     content, waited = wav(512), []
-    with opened(Path(folder)) as vault:
+    with opened(Path(folder)) as vault, closing(Reception(vault.deposits)) as reception:
         actor = manager(vault)
 
         def deposit(_: int) -> None:
             begin = time.perf_counter()
-            vault.deposits.deposit(actor, CONTRACT, recording_for(), BytesSource(content)).receipt.encode()
+            order = Order(actor, CONTRACT, recording_for(), lambda: BytesSource(content))
+            reception.deposit(order).result().receipt.encode()
             waited.append(time.perf_counter() - begin)
 
         share(range(1, _CLIENTS * 4), deposit, _CLIENTS)

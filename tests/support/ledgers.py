@@ -53,7 +53,8 @@ class LedgerBench:
 
     folder: Path
     max_batch: int = 256
-    patience_s: float = 60.0
+    patience_s: float = 60.0  # with a database that is away
+    answer_s: float = 60.0  # what one statement may take, in PostgreSQL
     signing_keys: dict[str, Ed25519PrivateKey] = field(default_factory=dict)
     engine: Engine = field(init=False)
     guard: Guard = field(init=False)
@@ -94,11 +95,10 @@ class LedgerBench:
         guard.close()
 
     def open_or_create(self) -> Engine:
-        if self.url is not None:
-            return create_database(self.url)  # changes nothing where it was made before
         if engines.is_engines():
-            self.url = engines.new_database()
-            return create_database(self.url)
+            self.url = self.url or engines.new_database()
+            create_database(self.url).dispose()  # changes nothing where it was made before
+            return open_database(self.url, patience_s=self.answer_s)
         return open_database(self.database) if self.database.exists() else create_database(self.database)
 
     def logs(self) -> list[Log]:

@@ -17,7 +17,7 @@ from vault.ledger.note import VerifierKey
 from vault.ledger.receipt import Receipt
 from vault.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, subtree_in_tile, tile_of_subtree
 from vault.ledger.tree import GrowingTree, Subtree
-from vault.storage.statement import Statement
+from vault.storage.statement import Statement, together
 from vault.storage.tables import CheckpointRow, EventRow, LedgerRow, TileRow
 
 Sign = Callable[[bytes], bytes]
@@ -113,15 +113,15 @@ class Log:
         head = Checkpoint(self.key.name, compact_range.size, compact_range.root())
         # Signed inside the transaction, handed out only after the commit: the note is lost with it.
         note = self.signed(head)
-        _ADD_ENTRY.run_many(
-            connection,
-            [{"ledger_id": self.id, "entry_index": begin + i, "entry": entry} for i, entry in enumerate(entries)],
-        )
-        self._write_tiles(connection, completed)
-        moved = {"ledger": self.id, "begin": begin, "size": head.size, "compact_range": compact_range.encode()}
-        if _MOVE_HEAD.run(connection, moved) != 1:
-            raise IntegrityError("ledger-moved", ledger=self.id, size=begin)
-        _ADD_CHECKPOINT.run(connection, {"ledger_id": self.id, "size": head.size, "note": note})
+        rows = [{"ledger_id": self.id, "entry_index": begin + i, "entry": entry} for i, entry in enumerate(entries)]
+        move = {"ledger": self.id, "begin": begin, "size": head.size, "compact_range": compact_range.encode()}
+        with together(connection):
+            _ADD_ENTRY.run_many(connection, rows)
+            self._write_tiles(connection, completed)
+            # None, not counted: on a database that others write to, too, where this row was locked and compared.
+            if _MOVE_HEAD.run(connection, move) not in (1, None):
+                raise IntegrityError("ledger-moved", ledger=self.id, size=begin)
+            _ADD_CHECKPOINT.run(connection, {"ledger_id": self.id, "size": head.size, "note": note})
         return NextHead(compact_range, completed, head, note)
 
     def adopt(self, head: NextHead) -> None:

@@ -165,28 +165,33 @@ def new_envelope(row: BucketRow) -> tuple[Envelope, bytes]:
     return envelope, envelope.seal(row.public_key)
 
 
-def store_envelope(transaction: Transaction, row: BucketRow, envelope: Envelope, sealed: bytes) -> None:
-    """Store an envelope beside what it opens.
+def require_open(connection: Connection, row: BucketRow) -> None:
+    """Look whether a bucket still takes records.
 
     Raises:
-        RefusedError: the bucket is no longer open; a later generation is.
+        RefusedError: it is no longer open; a later generation is.
     """
-    if _STATE.first(transaction.connection, {"bucket": row.id}) != ("open",):
+    if _STATE.first(connection, {"bucket": row.id}) != ("open",):
         raise RefusedError("bucket-closed", record_class=row.class_id, scope=row.scope)
-    _ADD_ENVELOPE.run(transaction.connection, {"id": envelope.id, "bucket_id": row.id, "sealed": sealed})
+
+
+def add_envelope(connection: Connection, row: BucketRow, envelope: Envelope, sealed: bytes) -> None:
+    """Store an envelope beside what it opens, in a bucket that is open."""
+    _ADD_ENVELOPE.run(connection, {"id": envelope.id, "bucket_id": row.id, "sealed": sealed})
 
 
 def envelope_for(transaction: Transaction, row: BucketRow) -> Envelope:
     """Give the envelope of a bucket that the changes of this transaction share, stored with the first use.
 
     Raises:
-        RefusedError: as `store_envelope`.
+        RefusedError: as `require_open`.
     """
     memo = transaction.memo.get(("envelope", row.id))
     if isinstance(memo, Envelope):
         return memo
     envelope, sealed = new_envelope(row)
-    store_envelope(transaction, row, envelope, sealed)
+    require_open(transaction.connection, row)
+    add_envelope(transaction.connection, row, envelope, sealed)
     transaction.memo["envelope", row.id] = envelope
     return envelope
 

@@ -17,7 +17,7 @@ from vault.errors import ConflictError, KuraError
 from vault.ledger.sequencer import OUTCOME_UNKNOWN, Appended
 from vault.ledger.transaction import Transaction
 from vault.people.actor import STATION, Actor
-from vault.records.buckets import Buckets, store_envelope
+from vault.records.buckets import Buckets, add_envelope, require_open
 from vault.records.content import drop
 from vault.records.deposit_rows import DepositRows, rows_of
 from vault.records.deposited import Deposited, Outcome, Repeats
@@ -27,7 +27,7 @@ from vault.records.order import Order
 from vault.records.prepare import KNOWN_ID, Prepared, Preparer
 from vault.records.request import DepositRequest
 from vault.records.source import Source
-from vault.storage.statement import Statement
+from vault.storage.statement import Statement, together
 from vault.storage.tables import CopyRow, IndexTokenRow, ObjectRow, RecordRow
 
 _ADD_RECORD, _ADD_OBJECT, _ADD_COPY, _ADD_TOKEN = (
@@ -129,35 +129,47 @@ class _Fate(Enum):
 def _write(transaction: Transaction, rows: Sequence[DepositRows]) -> list[_Fate]:
     """Write what is not here yet; say what became of each."""
     connection = transaction.connection
-    seen: set[object] = set()  # ids and numbers of this commit, and envelopes that it stored
-    fates: list[_Fate] = []
-    new: list[DepositRows] = []
-    for row in rows:
-        fates.append(_fate(connection, row, seen))
-        if fates[-1] is not _Fate.WRITTEN:
-            continue
-        new.append(row)
-        if row.envelope.id not in seen:
-            seen.add(row.envelope.id)
-            store_envelope(transaction, row.bucket, row.envelope, row.sealed_envelope)
+    fates = _fates(connection, rows)
+    new = [row for row, fate in zip(rows, fates, strict=True) if fate is _Fate.WRITTEN]
+    envelopes = {row.envelope.id: row for row in new}
+    for row in envelopes.values():
+        require_open(connection, row.bucket)
     places = ({"entry_index": transaction.append_entry(row.record["ledger_id"], row.entry)} for row in new)
-    _ADD_RECORD.run_many(connection, [{**row.record, **place} for row, place in zip(new, places, strict=True)])
-    _ADD_OBJECT.run_many(connection, [row.stored for row in new])
-    if copies := [copy for row in new for copy in row.copies]:
-        _ADD_COPY.run_many(connection, copies)
-    _ADD_TOKEN.run_many(connection, [row.token for row in new if row.token is not None])
+    with together(connection):
+        for row in envelopes.values():
+            add_envelope(connection, row.bucket, row.envelope, row.sealed_envelope)
+        _ADD_RECORD.run_many(connection, [{**row.record, **place} for row, place in zip(new, places, strict=True)])
+        _ADD_OBJECT.run_many(connection, [row.stored for row in new])
+        if copies := [copy for row in new for copy in row.copies]:
+            _ADD_COPY.run_many(connection, copies)
+        _ADD_TOKEN.run_many(connection, [row.token for row in new if row.token is not None])
     return fates
 
 
-def _fate(connection: Connection, row: DepositRows, seen: set[object]) -> _Fate:
-    """Look one record up, among those stored and those of this commit."""
-    record_id, station, sequence = (row.record[name] for name in ("id", "station", "sequence"))
-    if record_id in seen or KNOWN_ID.first(connection, {"record_id": record_id}) is not None:
-        return _Fate.THERE_BEFORE
-    if sequence is not None and station.startswith(STATION):
-        number = {"station": station, "sequence": sequence}
-        if (station, sequence) in seen or KNOWN_NUMBER.first(connection, number) is not None:
-            return _Fate.NUMBER_TAKEN
-        seen.add((station, sequence))
-    seen.add(record_id)
-    return _Fate.WRITTEN
+def _fates(connection: Connection, rows: Sequence[DepositRows]) -> list[_Fate]:
+    """Look records up, among those stored and those of this commit."""
+    ids = [{"record_id": row.record["id"]} for row in rows]
+    numbers = [
+        {"station": row.record["station"], "sequence": row.record["sequence"]} for row in rows if _is_numbered(row)
+    ]
+    there = {row[0] for row in KNOWN_ID.first_of_each(connection, ids) if row is not None}
+    known = zip(numbers, KNOWN_NUMBER.first_of_each(connection, numbers), strict=True)
+    taken = {(number["station"], number["sequence"]) for number, row in known if row is not None}
+    fates = []
+    for row in rows:
+        record_id, number = row.record["id"], (row.record["station"], row.record["sequence"])
+        if record_id in there:
+            fates.append(_Fate.THERE_BEFORE)
+            continue
+        if _is_numbered(row):
+            if number in taken:
+                fates.append(_Fate.NUMBER_TAKEN)
+                continue
+            taken.add(number)
+        there.add(record_id)
+        fates.append(_Fate.WRITTEN)
+    return fates
+
+
+def _is_numbered(row: DepositRows) -> bool:
+    return row.record["sequence"] is not None and row.record["station"].startswith(STATION)

@@ -164,7 +164,8 @@ class Preparer:
 
 def _known(connection: Connection, record_ids: Iterable[str]) -> set[str]:
     """Give those of some records that are in the vault already."""
-    return {record_id for record_id in record_ids if KNOWN_ID.first(connection, {"record_id": record_id})}
+    found = KNOWN_ID.first_of_each(connection, ({"record_id": record_id} for record_id in record_ids))
+    return {row[0] for row in found if row is not None}
 
 
 def _end(begun: _Begun, content: SealedContent | KuraError) -> Prepared | KuraError:

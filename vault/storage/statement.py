@@ -4,10 +4,12 @@ SQLAlchemy writes the SQL and converts the values; what is left out is the work 
 costs five to eight times what a small statement itself costs. For statements that run often, and for nothing else.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Dialect, Executable, LargeBinary
 
 from vault.storage.away import driver_failed
@@ -33,8 +35,8 @@ class Statement:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
-    def run(self, connection: Connection, values: Values) -> int:
-        """Run it once; give the number of rows it changed."""
+    def run(self, connection: Connection, values: Values) -> int | None:
+        """Run it once; give the number of rows it changed, or None where no answer is waited for (`together`)."""
         compiled = self._for(connection)
         parameters = compiled.bound(values)
         try:
@@ -42,7 +44,7 @@ class Statement:
             cursor.execute(compiled.sql, parameters)
         except connection.dialect.loaded_dbapi.Error as error:
             driver_failed(connection, error)
-        return cursor.rowcount
+        return None if cursor.rowcount < 0 else cursor.rowcount
 
     def run_many(self, connection: Connection, rows: Iterable[Values]) -> None:
         """Run it once for each row."""
@@ -70,12 +72,46 @@ class Statement:
         found = self.rows(connection, values)
         return found[0] if found else None
 
+    def first_of_each(self, connection: Connection, values: Iterable[Values]) -> list[Row | None]:
+        """Run a query that gives one row at most for each of some values, all asked at once; answers in order."""
+        if not _answers_later(connection):
+            return [self.first(connection, one) for one in values]
+        compiled = self._for(connection)
+        cursors = []
+        with together(connection):
+            for one in values:
+                cursors.append(connection.connection.cursor())
+                cursors[-1].execute(compiled.sql, compiled.bound(one))
+        answers = [list(cursor.fetchall()) for cursor in cursors]
+        return [compiled.read(rows)[0] if rows else None for rows in answers]
+
     def _for(self, connection: Connection) -> "_Compiled":
         dialect = connection.dialect
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self._statement, dialect)
         return compiled
+
+
+@contextmanager
+def together(connection: Connection) -> Iterator[None]:
+    """Send the statements that are run inside without waiting for each one's answer: one way there and back for all.
+
+    For statements whose answers nobody reads. What fails is raised at the end at the latest, and the first that failed
+    stopped all that came after it. (SQLite, in this very process, answers each at once.)
+    """
+    if not _answers_later(connection):
+        yield
+        return
+    try:
+        with connection.connection.dbapi_connection.pipeline():  # type: ignore[union-attr]  # psycopg's
+            yield
+    except psycopg.Error as error:
+        driver_failed(connection, error)
+
+
+def _answers_later(connection: Connection) -> bool:
+    return isinstance(connection.connection.dbapi_connection, psycopg.Connection)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from vault.ledger.transaction import Transaction
 
 pytestmark = pytest.mark.engines
 _PATIENCE_S = 1.0
+_ANSWER_S = 3.0
 
 
 @pytest.fixture
@@ -41,7 +42,11 @@ def proxy(direct: LedgerBench, tmp_path: Path) -> Iterator[CuttingProxy]:
 @pytest.fixture
 def bench(direct: LedgerBench, proxy: CuttingProxy, tmp_path: Path) -> Iterator[LedgerBench]:
     bench = LedgerBench(
-        tmp_path / "behind", url=proxy.url, signing_keys=dict(direct.signing_keys), patience_s=_PATIENCE_S
+        tmp_path / "behind",
+        url=proxy.url,
+        signing_keys=dict(direct.signing_keys),
+        patience_s=_PATIENCE_S,
+        answer_s=_ANSWER_S,
     )
     bench.folder.mkdir()
     bench.begin_guards()
