@@ -27,7 +27,7 @@ from vault.storage.tables import BucketRow, EnvelopeRow
 
 _BUCKETS_PER_EVENT = 150  # about 330 bytes each; an entry holds 65,535
 
-_STATE = Statement(select(BucketRow.state).where(BucketRow.id == bindparam("bucket")))
+BUCKET_STATE = Statement(select(BucketRow.state).where(BucketRow.id == bindparam("bucket")))
 _ADD_ENVELOPE = Statement(insert(EnvelopeRow))
 
 
@@ -165,13 +165,13 @@ def new_envelope(row: BucketRow) -> tuple[Envelope, bytes]:
     return envelope, envelope.seal(row.public_key)
 
 
-def require_open(connection: Connection, row: BucketRow) -> None:
-    """Look whether a bucket still takes records.
+def require_open(row: BucketRow, state: tuple[object, ...] | None) -> None:
+    """Judge what `BUCKET_STATE` says of a bucket.
 
     Raises:
-        RefusedError: it is no longer open; a later generation is.
+        RefusedError: it takes no records any more; a later generation does.
     """
-    if _STATE.first(connection, {"bucket": row.id}) != ("open",):
+    if state != ("open",):
         raise RefusedError("bucket-closed", record_class=row.class_id, scope=row.scope)
 
 
@@ -190,7 +190,7 @@ def envelope_for(transaction: Transaction, row: BucketRow) -> Envelope:
     if isinstance(memo, Envelope):
         return memo
     envelope, sealed = new_envelope(row)
-    require_open(transaction.connection, row)
+    require_open(row, BUCKET_STATE.first(transaction.connection, {"bucket": row.id}))
     add_envelope(transaction.connection, row, envelope, sealed)
     transaction.memo["envelope", row.id] = envelope
     return envelope

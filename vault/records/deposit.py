@@ -8,7 +8,7 @@ Order of writes, and what a crash after each step leaves:
 4. in the background: locks extended (`locking`), owed copies made (`healing`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 
 from sqlalchemy import Connection, insert
@@ -17,9 +17,9 @@ from vault.errors import ConflictError, KuraError
 from vault.ledger.sequencer import OUTCOME_UNKNOWN, Appended
 from vault.ledger.transaction import Transaction
 from vault.people.actor import STATION, Actor
-from vault.records.buckets import Buckets, add_envelope, require_open
+from vault.records.buckets import BUCKET_STATE, Buckets, add_envelope, require_open
 from vault.records.content import drop
-from vault.records.deposit_rows import DepositRows, rows_of
+from vault.records.deposit_rows import DepositRows, Values, rows_of
 from vault.records.deposited import Deposited, Outcome, Repeats
 from vault.records.ground import Ground
 from vault.records.numbering import KNOWN_NUMBER
@@ -27,7 +27,7 @@ from vault.records.order import Order
 from vault.records.prepare import KNOWN_ID, Prepared, Preparer
 from vault.records.request import DepositRequest
 from vault.records.source import Source
-from vault.storage.statement import Statement, together
+from vault.storage.statement import Statement, ask, together
 from vault.storage.tables import CopyRow, IndexTokenRow, ObjectRow, RecordRow
 
 _ADD_RECORD, _ADD_OBJECT, _ADD_COPY, _ADD_TOKEN = (
@@ -129,11 +129,12 @@ class _Fate(Enum):
 def _write(transaction: Transaction, rows: Sequence[DepositRows]) -> list[_Fate]:
     """Write what is not here yet; say what became of each."""
     connection = transaction.connection
-    fates = _fates(connection, rows)
+    known, states = _looked_up(connection, rows)
+    fates = _fates(rows, known)
     new = [row for row, fate in zip(rows, fates, strict=True) if fate is _Fate.WRITTEN]
     envelopes = {row.envelope.id: row for row in new}
     for row in envelopes.values():
-        require_open(connection, row.bucket)
+        require_open(row.bucket, states[row.bucket.id])
     places = ({"entry_index": transaction.append_entry(row.record["ledger_id"], row.entry)} for row in new)
     with together(connection):
         for row in envelopes.values():
@@ -146,30 +147,41 @@ def _write(transaction: Transaction, rows: Sequence[DepositRows]) -> list[_Fate]
     return fates
 
 
-def _fates(connection: Connection, rows: Sequence[DepositRows]) -> list[_Fate]:
-    """Look records up, among those stored and those of this commit."""
-    ids = [{"record_id": row.record["id"]} for row in rows]
-    numbers = [
-        {"station": row.record["station"], "sequence": row.record["sequence"]} for row in rows if _is_numbered(row)
-    ]
-    there = {row[0] for row in KNOWN_ID.first_of_each(connection, ids) if row is not None}
-    known = zip(numbers, KNOWN_NUMBER.first_of_each(connection, numbers), strict=True)
-    taken = {(number["station"], number["sequence"]) for number, row in known if row is not None}
+def _looked_up(
+    connection: Connection, rows: Sequence[DepositRows]
+) -> tuple[set[object], Mapping[str, tuple[object, ...] | None]]:
+    """Give the ids and numbers of some records that are here already, and the states of their buckets."""
+    keys: list[object] = []
+    questions: list[tuple[Statement, Values]] = []
+    for row in rows:
+        keys.append(row.record["id"])
+        questions.append((KNOWN_ID, {"record_id": row.record["id"]}))
+        if (number := _number(row)) is not None:
+            keys.append(number)
+            questions.append((KNOWN_NUMBER, {"station": number[0], "sequence": number[1]}))
+    buckets = list(dict.fromkeys(row.bucket.id for row in rows))
+    questions += [(BUCKET_STATE, {"bucket": bucket}) for bucket in buckets]
+    answers = ask(connection, questions)
+    known = {key for key, answer in zip(keys, answers, strict=False) if answer is not None}
+    return known, dict(zip(buckets, answers[len(keys) :], strict=True))
+
+
+def _fates(rows: Sequence[DepositRows], known: set[object]) -> list[_Fate]:
+    """Judge records by what is known: what is stored, and the earlier ones of this commit."""
     fates = []
     for row in rows:
-        record_id, number = row.record["id"], (row.record["station"], row.record["sequence"])
-        if record_id in there:
+        record_id, number = row.record["id"], _number(row)
+        if record_id in known:
             fates.append(_Fate.THERE_BEFORE)
-            continue
-        if _is_numbered(row):
-            if number in taken:
-                fates.append(_Fate.NUMBER_TAKEN)
-                continue
-            taken.add(number)
-        there.add(record_id)
-        fates.append(_Fate.WRITTEN)
+        elif number in known:
+            fates.append(_Fate.NUMBER_TAKEN)
+        else:
+            known |= {record_id, number} - {None}
+            fates.append(_Fate.WRITTEN)
     return fates
 
 
-def _is_numbered(row: DepositRows) -> bool:
-    return row.record["sequence"] is not None and row.record["station"].startswith(STATION)
+def _number(row: DepositRows) -> tuple[str, int] | None:
+    """Give a station's own number of a record, where it has one."""
+    station, sequence = row.record["station"], row.record["sequence"]
+    return (station, sequence) if sequence is not None and station.startswith(STATION) else None

@@ -26,7 +26,7 @@ from vault.records.request import ORIGINAL, DepositRequest, check_request, metad
 from vault.sealing.associated_data import object_associated_data
 from vault.sealing.bucket import BucketId
 from vault.sealing.index_token import SUBJECT_KEY, index_token
-from vault.storage.statement import Statement
+from vault.storage.statement import Statement, ask
 from vault.storage.tables import BucketRow, RecordRow
 
 _ENOUGH_BYTES = 32 << 20  # together: whoever sends large recordings gets a receipt for one while the next is sealed
@@ -164,7 +164,7 @@ class Preparer:
 
 def _known(connection: Connection, record_ids: Iterable[str]) -> set[str]:
     """Give those of some records that are in the vault already."""
-    found = KNOWN_ID.first_of_each(connection, ({"record_id": record_id} for record_id in record_ids))
+    found = ask(connection, ((KNOWN_ID, {"record_id": record_id}) for record_id in record_ids))
     return {row[0] for row in found if row is not None}
 
 

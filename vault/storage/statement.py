@@ -72,18 +72,17 @@ class Statement:
         found = self.rows(connection, values)
         return found[0] if found else None
 
-    def first_of_each(self, connection: Connection, values: Iterable[Values]) -> list[Row | None]:
-        """Run a query that gives one row at most for each of some values, all asked at once; answers in order."""
-        if not _answers_later(connection):
-            return [self.first(connection, one) for one in values]
+    def send(self, connection: Connection, values: Values) -> Callable[[], Row | None]:
+        """Send a query that gives one row at most; what is given reads it, once `together` has ended."""
         compiled = self._for(connection)
-        cursors = []
-        with together(connection):
-            for one in values:
-                cursors.append(connection.connection.cursor())
-                cursors[-1].execute(compiled.sql, compiled.bound(one))
-        answers = [list(cursor.fetchall()) for cursor in cursors]
-        return [compiled.read(rows)[0] if rows else None for rows in answers]
+        cursor = connection.connection.cursor()
+        cursor.execute(compiled.sql, compiled.bound(values))
+
+        def read() -> Row | None:
+            rows = compiled.read(list(cursor.fetchall()))
+            return rows[0] if rows else None
+
+        return read
 
     def _for(self, connection: Connection) -> "_Compiled":
         dialect = connection.dialect
@@ -108,6 +107,15 @@ def together(connection: Connection) -> Iterator[None]:
             yield
     except psycopg.Error as error:
         driver_failed(connection, error)
+
+
+def ask(connection: Connection, questions: Iterable[tuple[Statement, Values]]) -> list[Row | None]:
+    """Run queries that give one row at most each, all sent together; their answers in order."""
+    if not _answers_later(connection):
+        return [statement.first(connection, values) for statement, values in questions]
+    with together(connection):
+        answers = [statement.send(connection, values) for statement, values in questions]
+    return [answer() for answer in answers]
 
 
 def _answers_later(connection: Connection) -> bool:
