@@ -23,9 +23,23 @@ class Admission:
         self._server, self._listening = server, listening
         self._room, self._most = asyncio.Semaphore(most), most
         self._handshakes: set[asyncio.Task[None]] = set()
+        self._admitting: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Admit until cancelled."""
+    def begin(self) -> None:
+        """Admit from now on."""
+        self._admitting = asyncio.get_running_loop().create_task(self._run())
+
+    async def end(self) -> None:
+        """Admit nobody further, from the moment this is called: who comes now is refused by the system, at once."""
+        ending: list[asyncio.Task[None]] = [*self._handshakes]
+        if self._admitting is not None:
+            ending.append(self._admitting)
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        self._listening.close()
+
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await self._take_room()
@@ -61,8 +75,6 @@ class Admission:
 
     async def close(self) -> None:
         """Let go of every connection that is left, and wait until they are gone."""
-        for handshake in self._handshakes:
-            handshake.cancel()
         for protocol in list(self._server.server_state.connections):
             if isinstance(protocol, StationProtocol):
                 protocol.transport.abort()
