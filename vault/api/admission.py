@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from contextlib import suppress
+from functools import partial
 
 import uvicorn
 
@@ -52,15 +53,15 @@ class Admission:
                 service_log().warning("connection-not-admitted", reason=type(error).__name__)  # no descriptor, say
                 await asyncio.sleep(_RETRY_S)
                 continue
-            handshake = asyncio.create_task(self._admit(connected))
+            protocol = StationProtocol(self._server.config, self._server.server_state, {}, loop)
+            protocol.when_lost(self._room.release)
+            handshake = asyncio.create_task(self._admit(protocol, connected))
             self._handshakes.add(handshake)
-            handshake.add_done_callback(self._handshakes.discard)
+            handshake.add_done_callback(partial(self._settle, protocol, connected))
 
-    async def _admit(self, connected: socket.socket) -> None:
+    async def _admit(self, protocol: StationProtocol, connected: socket.socket) -> None:
         """Shake hands; from then on the connection itself gives its room back when it ends."""
         loop, config = asyncio.get_running_loop(), self._server.config
-        protocol = StationProtocol(config, self._server.server_state, {}, loop)
-        protocol.when_lost(self._room.release)
         try:
             await loop.connect_accepted_socket(
                 lambda: protocol,
@@ -69,7 +70,14 @@ class Admission:
                 ssl_handshake_timeout=_HANDSHAKE_S,
                 ssl_shutdown_timeout=_GOODBYE_S,
             )
-        except (OSError, asyncio.CancelledError):  # no certificate, a foreign one, or no TLS at all
+        except OSError:  # no certificate, a foreign one, or no TLS at all
+            connected.close()
+            protocol.lose()
+
+    def _settle(self, protocol: StationProtocol, connected: socket.socket, handshake: asyncio.Task[None]) -> None:
+        """Let go of one that was cancelled, which may have been before it began."""
+        self._handshakes.discard(handshake)
+        if handshake.cancelled():
             connected.close()
             protocol.lose()
 
