@@ -25,6 +25,7 @@ from bench.options import Options
 from bench.peers import peers
 from bench.reading import read_bulk, read_each, verify
 from bench.result import Result
+from bench.two_processes import two_processes
 
 BENCHMARKS: Mapping[str, Callable[[Options], Result]] = {
     "ingest-pdf": ingest_pdf,
@@ -44,6 +45,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Result]] = {
     "ledger": ledger,
     "peers": peers,
     "database-deposits": database_deposits,
+    "two-processes": two_processes,
     "large": large,
     "objects-small": objects_small,
     "objects-large": objects_large,

@@ -112,6 +112,7 @@ class Api:
     vault: Vault
     port: int
     folder: Path
+    listener: Listener | None = None
     stations: list[PlainStation] = field(default_factory=list)
 
     def station(self, name: str = "counter-1", kind: str = "counter", contract: str = vaults.CONTRACT) -> PlainStation:
@@ -165,7 +166,7 @@ def listening(vault: Vault, folder: Path, **settings: float) -> Iterator[Api]:
     listener = Listener(vault, ListenerSettings.model_validate({"port": 0} | settings))
     listener.start()
     assert listener.port is not None
-    api = Api(vault, listener.port, folder)
+    api = Api(vault, listener.port, folder, listener)
     try:
         yield api
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from contextlib import suppress
+from functools import partial
 
 import uvicorn
 
@@ -23,9 +24,23 @@ class Admission:
         self._server, self._listening = server, listening
         self._room, self._most = asyncio.Semaphore(most), most
         self._handshakes: set[asyncio.Task[None]] = set()
+        self._admitting: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Admit until cancelled."""
+    def begin(self) -> None:
+        """Admit from now on."""
+        self._admitting = asyncio.get_running_loop().create_task(self._run())
+
+    async def end(self) -> None:
+        """Admit nobody further, from the moment this is called: who comes now is refused by the system, at once."""
+        ending: list[asyncio.Task[None]] = [*self._handshakes]
+        if self._admitting is not None:
+            ending.append(self._admitting)
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        self._listening.close()
+
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await self._take_room()
@@ -38,15 +53,15 @@ class Admission:
                 service_log().warning("connection-not-admitted", reason=type(error).__name__)  # no descriptor, say
                 await asyncio.sleep(_RETRY_S)
                 continue
-            handshake = asyncio.create_task(self._admit(connected))
+            protocol = StationProtocol(self._server.config, self._server.server_state, {}, loop)
+            protocol.when_lost(self._room.release)
+            handshake = asyncio.create_task(self._admit(protocol, connected))
             self._handshakes.add(handshake)
-            handshake.add_done_callback(self._handshakes.discard)
+            handshake.add_done_callback(partial(self._settle, protocol, connected))
 
-    async def _admit(self, connected: socket.socket) -> None:
+    async def _admit(self, protocol: StationProtocol, connected: socket.socket) -> None:
         """Shake hands; from then on the connection itself gives its room back when it ends."""
         loop, config = asyncio.get_running_loop(), self._server.config
-        protocol = StationProtocol(config, self._server.server_state, {}, loop)
-        protocol.when_lost(self._room.release)
         try:
             await loop.connect_accepted_socket(
                 lambda: protocol,
@@ -55,14 +70,19 @@ class Admission:
                 ssl_handshake_timeout=_HANDSHAKE_S,
                 ssl_shutdown_timeout=_GOODBYE_S,
             )
-        except (OSError, asyncio.CancelledError):  # no certificate, a foreign one, or no TLS at all
+        except OSError:  # no certificate, a foreign one, or no TLS at all
+            connected.close()
+            protocol.lose()
+
+    def _settle(self, protocol: StationProtocol, connected: socket.socket, handshake: asyncio.Task[None]) -> None:
+        """Let go of one that was cancelled, which may have been before it began."""
+        self._handshakes.discard(handshake)
+        if handshake.cancelled():
             connected.close()
             protocol.lose()
 
     async def close(self) -> None:
         """Let go of every connection that is left, and wait until they are gone."""
-        for handshake in self._handshakes:
-            handshake.cancel()
         for protocol in list(self._server.server_state.connections):
             if isinstance(protocol, StationProtocol):
                 protocol.transport.abort()

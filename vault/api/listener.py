@@ -68,7 +68,7 @@ class Listener:
             timeout_graceful_shutdown=_GRACE_S,
             ssl_context_factory=lambda *_: context,
         )
-        server = self._server = uvicorn.Server(config)
+        server = self._server = _Server(config, listening, self._settings.connections)
         self._thread = threading.Thread(target=self._serve, args=(server, listening), name="listener")
         self._thread.start()
         while not server.started and self._thread.is_alive():
@@ -96,14 +96,7 @@ class Listener:
 
     def _serve(self, server: uvicorn.Server, listening: socket.socket) -> None:
         with listening, asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(self._serve_until_stopped(server, listening))
-
-    async def _serve_until_stopped(self, server: uvicorn.Server, listening: socket.socket) -> None:
-        admission = Admission(server, listening, self._settings.connections)
-        admitting = asyncio.create_task(admission.run())
-        await server.serve(sockets=[])
-        admitting.cancel()
-        await admission.close()
+            runner.run(server.serve(sockets=[]))
 
     def _application(self) -> object:
         pace = Pace(patience_s=self._settings.patience_s)
@@ -123,6 +116,23 @@ class Listener:
         context.options |= ssl.OP_NO_TICKET  # every connection proves its certificate anew
         context.num_tickets = 0
         return context
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, whose connections come by our admission, and end with it."""
+
+    def __init__(self, config: uvicorn.Config, listening: socket.socket, most: int) -> None:
+        super().__init__(config)
+        self._admission = Admission(self, listening, most)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._admission.begin()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._admission.end()  # first: whoever came while the others are seen out would be served, too
+        await super().shutdown(sockets)
+        await self._admission.close()
 
 
 def _bound(address: str, port: int) -> socket.socket:

@@ -52,8 +52,11 @@ class StationProtocol(HttpToolsProtocol):
         return self.timeout_keep_alive_task is not None and not self.transport.is_closing()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the certificate that TLS has proved."""
+        """Take the certificate that TLS has proved; a connection that was given up meanwhile ends here."""
         super().connection_made(transport)
+        if self._lost is None:
+            transport.abort()
+            return
         tls = transport.get_extra_info("ssl_object")
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
         self._fingerprint = None if certificate is None else fingerprint(certificate)

@@ -19,7 +19,7 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from pkcs11.types import Session
 
-from vault.errors import ConflictError, IntegrityError, RefusedError, SealedError, UnavailableError
+from vault.errors import ConflictError, IntegrityError, NotFoundError, RefusedError, SealedError, UnavailableError
 from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
 from vault.keys.pkcs11_custodians import candidate_pins, read_records, remove_other_records
 from vault.keys.pkcs11_outside import OutsideKeys
@@ -166,8 +166,8 @@ class Pkcs11KeyStore:
         self._changing(lambda session: self._parts.disposal.destroy(session, key_ids, at))
 
     def disposal_key_ids(self) -> frozenset[str]:
-        """Give the ids of all disposal keys that exist."""
-        return self._opened(self._parts.disposal.ids)
+        """Give the ids of all disposal keys that exist, those that other processes have made with them."""
+        return self._opened(self._parts.disposal.ids, afresh=True)
 
     def tombstones(self) -> Mapping[str, datetime]:
         """Say for each destroyed key when it was destroyed (UTC)."""
@@ -209,15 +209,26 @@ class Pkcs11KeyStore:
         if not self.is_sealed:
             self._opened(parts.disposal.check)
 
-    def _opened(self, act: Callable[[Session], T]) -> T:
-        """Do something on the opening token; where it is gone, so is its opening."""
-        with self._parts.library.alone():
+    def _opened(self, act: Callable[[Session], T], *, afresh: bool = False) -> T:
+        """Do something on the opening token; where it is gone, so is its opening.
+
+        `afresh` begins anew before, and what is not found is looked for anew: see `TokenSession.run`.
+        """
+        library, opening = self._parts.library, self._parts.opening
+        with library.alone():
             if self.is_sealed:
                 self.seal()
                 raise SealedError("vault-sealed")
+            seen = library.generation
             try:
-                with away(self._parts.opening.label):
-                    return act(self._parts.opening.session())
+                with away(opening.label):
+                    if afresh:
+                        library.begin_anew(seen)
+                    try:
+                        return act(opening.session())
+                    except NotFoundError:
+                        library.begin_anew(seen)
+                        return act(opening.session())
             except UnavailableError as error:
                 if error.code != "hsm-full":
                     self.seal()  # what is stored decides, at the next opening; in memory nobody knows

@@ -13,6 +13,7 @@ import ctypes
 import os
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ from pkcs11.exceptions import NoSuchToken, PinIncorrect, PinInvalid, PinLenRange
 from pkcs11.types import Session, Token
 
 from vault.errors import RefusedError, UnavailableError
+
+_PAUSES_S = (0.05, 0.1, 0.2, 0.4)
+"""Between attempts at beginning anew: SoftHSM misses a token of which another process writes a file at that moment."""
 
 
 @dataclass(slots=True)
@@ -99,14 +103,22 @@ class Library:
         if self.generation != seen:
             return
         self.generation += 1
-        with suppress(PKCS11Error):
-            self._lib.finalize()
         former, self._logins = self._logins, {}
-        self._lib.initialize()
-        for label, login in former.items():
-            with suppress(PKCS11Error, RefusedError):
-                login.session = self.token(label).open(rw=True, user_pin=login.pin)
-                self._logins[label] = login
+        for pause_s in (*_PAUSES_S, None):
+            with suppress(PKCS11Error):
+                self._lib.finalize()
+            self._lib.initialize()
+            self._logins = {label: login for label, login in former.items() if self._is_logged_in_again(login)}
+            if pause_s is None or len(self._logins) == len(former):
+                return
+            time.sleep(pause_s)
+
+    def _is_logged_in_again(self, login: Login) -> bool:
+        try:
+            login.session = self.token(login.token).open(rw=True, user_pin=login.pin)
+        except (PKCS11Error, RefusedError):
+            return False
+        return True
 
     def is_live(self, login: Login | None) -> bool:
         """Whether a login still holds."""

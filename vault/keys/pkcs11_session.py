@@ -23,7 +23,7 @@ from pkcs11.exceptions import (
 )
 from pkcs11.types import Session
 
-from vault.errors import RefusedError, UnavailableError
+from vault.errors import NotFoundError, RefusedError, UnavailableError
 from vault.keys.pkcs11_library import Library, Login
 
 T = TypeVar("T")
@@ -126,14 +126,18 @@ class TokenSession:
     def run(self, act: Callable[[Session], T]) -> T:
         """Do something that may be repeated, with the device having been away meanwhile or not.
 
+        What is not found is looked for once more, after beginning anew: a library may go by what it knew before another
+        process made an object. (SoftHSM does, where its own process makes one at the same moment.)
+
         Raises:
             UnavailableError: `hsm-away`.
+            NotFoundError: as `act`.
         """
         with self.library.alone():
             seen = self.library.generation
             try:
                 return act(self.session())
-            except PKCS11Error:
+            except (PKCS11Error, NotFoundError):
                 with away(self.label):
                     self.library.begin_anew(seen)
                     return act(self.session())

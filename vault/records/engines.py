@@ -1,6 +1,7 @@
 """Which engines a vault lacks at the moment: its database, an object store, its keys. Looks, and changes nothing."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import select
 
@@ -11,8 +12,14 @@ DATABASE, KEYS = "database", "keys"
 
 
 def missing_engines(ground: Ground) -> tuple[str, ...]:
-    """Name each engine that does not answer: "database", "store 1", "store 2", "keys"."""
-    return tuple(name for name, look in _looks(ground) if not _answers(look))
+    """Name each engine that does not answer: "database", "store 1", "store 2", "keys".
+
+    Takes as long as the slowest may take to say nothing: all are asked at once.
+    """
+    looks = list(_looks(ground))
+    with ThreadPoolExecutor(len(looks)) as pool:
+        answers = list(pool.map(_answers, (look for _, look in looks)))
+    return tuple(name for (name, _), is_there in zip(looks, answers, strict=True) if not is_there)
 
 
 def _looks(ground: Ground) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -4,6 +4,7 @@ Order of writes: the copy, durable in its store; then its row. A crash between l
 in a folder, and in an engine a version that the sweep removes when its lock has lapsed.
 """
 
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -29,25 +30,32 @@ def owed_count(ground: Ground) -> int:
         return connection.scalar(select(func.count()).select_from(CopyRow).where(CopyRow.state == OWED)) or 0
 
 
-def heal_copies(ground: Ground) -> int:
-    """Make what is owed, oldest first, in every store that is there; give how many copies were made."""
-    return sum(_heal_store(ground, place, store) for place, store in enumerate(ground.stores))
+def heal_copies(ground: Ground, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Make the oldest of what is owed, some in every store that is there; give how many copies were made.
+
+    Args:
+        ground: the vault's.
+        is_over: asked before each copy; once it says yes the rest waits on.
+    """
+    return sum(_heal_store(ground, place, store, is_over) for place, store in enumerate(ground.stores))
 
 
-def _heal_store(ground: Ground, place: int, store: ObjectStore) -> int:
-    healed = 0
-    while rows := _owed(ground, place):
+def _heal_store(ground: Ground, place: int, store: ObjectStore, is_over: Callable[[], bool]) -> int:
+    healed, rows = 0, _owed(ground, place)
+    if rows:
         try:
             store.require_there()
         except KuraError:
+            return 0
+    for row in rows:
+        if is_over():
             break
-        for row in rows:
-            try:
-                _heal(ground, place, store, row)
-            except KuraError as error:
-                service_log().warning("copy-not-healed", object=row.name, store=place, code=error.code)
-                return healed
-            healed += 1
+        try:
+            _heal(ground, place, store, row)
+        except KuraError as error:
+            service_log().warning("copy-not-healed", object=row.name, store=place, code=error.code)
+            break
+        healed += 1
     return healed
 
 

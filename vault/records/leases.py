@@ -6,10 +6,13 @@ holder that stood still for longer than its lease may do the job beside its succ
 A database in a file has one owner, who needs no lease.
 """
 
+import hashlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -113,6 +116,12 @@ class Leases:
     def _release(self, job: str) -> None:
         mine = delete(LeaseRow).where(LeaseRow.job == job, LeaseRow.holder == self._holder)
         self._sequencer.run(lambda transaction: transaction.connection.execute(mine).rowcount)
+
+
+def holder_of(folder: Path) -> str:
+    """Name this folder among all that reach the database; a copy of it has another name."""
+    place = folder.resolve()
+    return hashlib.sha256(f"{socket.gethostname()}\n{place}\n{place.stat().st_ino}".encode()).hexdigest()
 
 
 def _now(connection: Connection) -> datetime:

@@ -5,6 +5,7 @@ repeated: a lock that is long enough already stays as it is.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -71,20 +72,21 @@ def lock_queue(ground: Ground) -> LockQueue:
     return LockQueue(length, (now - oldest).total_seconds(), is_late=is_late)
 
 
-def extend_locks(ground: Ground) -> int:
-    """Extend what waits, oldest first, until nothing does or a store fails; give how many were extended."""
-    extended = 0
-    while waiting := _waiting(ground):
-        with ThreadPoolExecutor(_THREADS) as pool:
-            outcomes = list(pool.map(lambda row: _extended(ground, row), waiting))
-        done = [outcome for outcome in outcomes if not isinstance(outcome, KuraError)]
-        _note(ground, done)
-        for code, count in Counter(outcome.code for outcome in outcomes if isinstance(outcome, KuraError)).items():
-            service_log().warning("locks-not-extended", code=code, count=count)
-        extended += len(done)
-        if len(done) < len(waiting):
-            break
-    return extended
+def extend_locks(ground: Ground, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Extend the oldest of what waits, so many that it takes a moment; give how many were.
+
+    Args:
+        ground: the vault's.
+        is_over: asked before each; once it says yes the rest waits on.
+    """
+    waiting = _waiting(ground)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        outcomes = list(pool.map(lambda row: None if is_over() else _extended(ground, row), waiting))
+    done = [outcome for outcome in outcomes if isinstance(outcome, dict)]
+    _note(ground, done)
+    for code, count in Counter(outcome.code for outcome in outcomes if isinstance(outcome, KuraError)).items():
+        service_log().warning("locks-not-extended", code=code, count=count)
+    return len(done)
 
 
 def renew_rolling(ground: Ground) -> int:

@@ -1,7 +1,5 @@
 """One opened vault: its verbs on common ground, and its life from opening to closing."""
 
-import hashlib
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,7 +26,7 @@ from vault.records.founding import grant_role, open_contract, open_operator_ledg
 from vault.records.going_back import Comparisons
 from vault.records.ground import Contract, Ground, append_operator_event
 from vault.records.indexing import index_pending
-from vault.records.leases import Leases
+from vault.records.leases import Leases, holder_of
 from vault.records.reading import Readings
 from vault.records.recovery import recover_ledger
 from vault.records.search import Searches
@@ -49,7 +47,7 @@ class Vault:
         self.readings = Readings(ground, self.buckets)
         self.searches = Searches(ground, self.buckets)
         self.enrolment = Enrolment(ground)
-        self.leases = Leases(ground.sequencer, _holder(folder))
+        self.leases = Leases(ground.sequencer, holder_of(folder))
         self.second_disk = SecondDiskKeeper(ground, guard, folder)
         self._guard = guard
         self._origin = origin
@@ -244,9 +242,3 @@ class Vault:
     def _has_recovered(self) -> bool:
         """Whether a ledger was ever recovered: then a key without a row may belong to a lost one."""
         return any(not log.is_open for log in self.ground.sequencer.logs())
-
-
-def _holder(folder: Path) -> str:
-    """Name this folder among all that reach the database; a copy of it has another name."""
-    place = folder.resolve()
-    return hashlib.sha256(f"{socket.gethostname()}\n{place}\n{place.stat().st_ino}".encode()).hexdigest()

@@ -80,7 +80,7 @@ class S3Store:
         self._away_until = self._private_until = 0.0
 
     def require_there(self) -> None:
-        """Ask the engine whether the bucket keeps versions and knows locks."""
+        """Ask the engine whether the bucket keeps versions and knows locks, and for something that it keeps on disk."""
         if not self.wire.is_versioned():
             raise RefusedError("store-without-versions", store=self.label)
         try:
@@ -90,6 +90,8 @@ class S3Store:
             if isinstance(cause, S3Error) and cause.code in NEVER_LOCKED:
                 raise RefusedError("store-without-locks", store=self.label) from error
             raise
+        with suppress(NotFoundError):  # a gateway knows the above by heart, whatever its disks do
+            self.wire.stat(Address(f"{SCRATCH}there"))
 
     def require_on_premises(self) -> None:
         """Look up the host's addresses, now and then."""

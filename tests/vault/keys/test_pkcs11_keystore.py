@@ -59,6 +59,13 @@ def code_of(act: Callable[[], object]) -> str:
 
 def in_another_process(place: HsmPlace, act: str) -> str:
     """Run a line on `store`, the same store opened by another process; give what it prints."""
+    process = another_process(place, act)
+    said, _ = process.communicate()
+    assert process.returncode == 0
+    return said.strip()
+
+
+def another_process(place: HsmPlace, act: str) -> "subprocess.Popen[str]":
     program = (
         "from pathlib import Path; from datetime import UTC, datetime\n"
         "from key_places import VAULT, WORDS; from vault.keys.pkcs11_keystore import Pkcs11KeyStore\n"
@@ -66,10 +73,13 @@ def in_another_process(place: HsmPlace, act: str) -> str:
         f"store = Pkcs11KeyStore(parse_hsm_uri({place.uri!r}), VAULT, Path({str(place.path)!r})); store.unseal(WORDS)\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(SUPPORT)])}
-    done = subprocess.run(
-        [sys.executable, "-c", program + act], capture_output=True, text=True, check=True, env=environment
+    return subprocess.Popen(
+        [sys.executable, "-c", program + act],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
-    return done.stdout.strip()
 
 
 def listed(label: str, pin: str) -> str:
@@ -148,6 +158,25 @@ def test_a_key_that_another_process_made_is_found(inside: HsmPlace) -> None:
     assert store.unwrap(theirs[0], store.wrap(theirs[0], DATA_KEY)) == DATA_KEY
     assert store.signing_key_ids() == {theirs[2]}
     assert len(store.sign(theirs[2], b"head")) == 64
+
+
+def test_keys_that_two_processes_make_at_the_same_moment_are_found_by_both(inside: HsmPlace) -> None:
+    store = inside.opened()
+    makes = "while input():\n    print(*store.create_disposal_keys(1), store.create_signing_key(), flush=True)"
+    with another_process(inside, makes) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        for _ in range(8):
+            other.stdin.write("one more\n")
+            other.stdin.flush()
+            store.create_disposal_keys(1)
+            store.create_signing_key()
+            disposal, signer = other.stdout.readline().split()
+            assert store.unwrap(disposal, store.wrap(disposal, DATA_KEY)) == DATA_KEY
+            assert len(store.sign(signer, b"head")) == 64
+            assert disposal in store.disposal_key_ids()
+        other.stdin.write("\n")
+    assert not store.is_sealed
 
 
 def test_a_key_that_another_process_destroyed_opens_nothing_by_a_handle_kept(place: HsmPlace) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import engines
 import pytest
 import vaults
 from own_postgresql import OwnPostgreSQL
@@ -39,7 +40,8 @@ def vault(server: OwnPostgreSQL, tmp_path: Path) -> Iterator[Vault]:
         tmp_path / "vault.epoch",
         origin="kura.test/vault",
         scrypt_log2_n=4,
-        database=DatabaseSettings(url=server.url),
+        database=DatabaseSettings(url=engines.service_url(server.url)),
+        owner_url=server.url,
     )
     vault = create_vault(tmp_path / "vault", new)
     yield vault

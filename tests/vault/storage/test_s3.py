@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -146,6 +147,23 @@ def test_a_bucket_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> Non
     store = buckets.store(tmp_path, VAULT, bucket="kura-nowhere")
     with refused(UnavailableError, "store-bucket-missing"):
         store.require_there()
+
+
+def test_an_engine_whose_disks_hang_is_away_though_its_gateway_answers(tmp_path: Path) -> None:
+    store = buckets.store(tmp_path, VAULT, timeout_s=2.0)
+    store.require_there()
+    engines.run("ceph-rgw", "pause")
+    try:
+        with refused(UnavailableError, "store-unreachable"):
+            store.require_there()
+    finally:
+        engines.run("ceph-rgw", "resume")
+    deadline = time.monotonic() + 60
+    while True:  # a disk that hung may take a moment
+        with suppress(UnavailableError):
+            store.require_there()
+            break
+        assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize("wrong", ["access", "secret"])

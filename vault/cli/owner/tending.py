@@ -28,7 +28,7 @@ class Tending:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the round under way, and the thread."""
+        """End the round under way after the step it is at, and the thread: what is left waits for the next owner."""
         self._stopped.set()
         self._thread.join()
 
@@ -54,5 +54,6 @@ class Tending:
             if is_renewal:
                 renew_rolling(ground)
                 self._renew_at = time.monotonic() + _RENEW_EVERY_S
-            extend_locks(ground)
-            heal_copies(ground)
+            # In turn, for as long as either gets on: while records come in from all sides locks wait at all times.
+            while extend_locks(ground, self._stopped.is_set) + heal_copies(ground, self._stopped.is_set):
+                pass
