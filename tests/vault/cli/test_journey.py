@@ -29,7 +29,7 @@ def database() -> tuple[str, ...]:
     """Where rows shall be in the world of engines."""
     if not engines.is_engines():
         return ()
-    owner_url = engines.new_database()
+    owner_url = engines.empty_database()
     return ("--database", engines.service_url(owner_url), "--owner-url", owner_url)
 
 

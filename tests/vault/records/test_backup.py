@@ -138,7 +138,7 @@ def test_a_backup_of_either_database_is_restored_into_postgresql_and_is_the_same
         at = moved.folder.parent
         made(moved, at)
         moved.close()
-        owner_url = engines.new_database()
+        owner_url = engines.empty_database()
         served = ServedDatabase(engines.service_url(owner_url), owner_url)
         restore(at / "copy", at / "served", at / "vault.epoch", None, silent, served)
         assert not (at / "served/kura.db").exists()

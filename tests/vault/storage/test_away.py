@@ -158,19 +158,19 @@ def test_a_statement_that_takes_too_long_is_given_up_by_the_server(vault: Vault)
 
 def test_a_session_that_an_administrator_ended_is_replaced(vault: Vault, verbs: Verbs) -> None:
     perform(verbs)
-    engines.sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'kura_service';")
+    engines.sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'kura_service'")
     perform(verbs)
     assert_nothing_is_lost(vault)
 
 
 def test_a_server_without_a_free_connection_is_away(vault: Vault) -> None:
-    engines.sql("postgres", "ALTER ROLE kura_service CONNECTION LIMIT 0;")
+    engines.sql("postgres", "ALTER ROLE kura_service CONNECTION LIMIT 0")
     try:
         vault.ground.engine.dispose()
         with pytest.raises(UnavailableError, match="does not answer"):
             vault.actor(vaults.OPERATOR)
     finally:
-        engines.sql("postgres", "ALTER ROLE kura_service CONNECTION LIMIT -1;")
+        engines.sql("postgres", "ALTER ROLE kura_service CONNECTION LIMIT -1")
     vault.actor(vaults.OPERATOR)
 
 
