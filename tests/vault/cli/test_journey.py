@@ -8,8 +8,6 @@ import pytest
 from kura_command import Kura
 from vaults import pdf
 
-pytestmark = pytest.mark.both_worlds
-
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -33,6 +31,7 @@ def database() -> tuple[str, ...]:
     return ("--database", engines.service_url(owner_url), "--owner-url", owner_url)
 
 
+@pytest.mark.both_worlds
 def test_a_day_from_init_to_verify(empty: Path, kura_process: Kura) -> None:
     kura = kura_process
     founders = ("--person", "1001:山田花子:scan_operator", "--person", "9001:佐藤:vault_admin")

@@ -83,7 +83,6 @@ def test_a_backup_renewed_copies_what_is_new_and_removes_nothing(vault: Vault, t
     assert verify_vault(restored(tmp_path), custodian()).is_sound
 
 
-@pytest.mark.both_worlds
 def test_a_backup_of_a_sealed_vault(vault: Vault, tmp_path: Path) -> None:
     take(vault, tmp_path)
     vault.seal()
@@ -100,7 +99,6 @@ def test_no_secret_is_copied(vault: Vault, tmp_path: Path) -> None:
     assert {"kura.db", "kura.toml", "keys/store", MANIFEST} <= names
 
 
-@pytest.mark.both_worlds
 def test_a_backup_that_was_cut_is_no_backup_and_goes_on(vault: Vault, tmp_path: Path) -> None:
     take(vault, tmp_path, 2)
     made(vault, tmp_path)
