@@ -20,7 +20,6 @@ import pytest
 from vault.cli.engines import TrialEngines
 from vault.storage.database import create_database
 
-SCRIPTS = Path(__file__).parents[2] / "scripts" / "engines"
 PIN = "123456"
 _FOLDER = "KURA_ENGINES"
 _RUN = "KURA_TEST_RUN"

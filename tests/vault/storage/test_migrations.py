@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from ledger_vectors import refused
-from sample_rows import ROWS, fill
+from sample_rows import ROWS
 from sqlalchemy import Connection, Engine, Table, create_engine, insert, inspect, select
 
 from vault.errors import IntegrityError
@@ -30,11 +30,6 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = create_database(engines.empty_database() if engines.is_engines() else tmp_path / "kura.db")
     yield engine
     engine.dispose()
-
-
-@pytest.fixture
-def filled(engine: Engine) -> Engine:
-    return fill(engine)
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(engine: Engine) -> None:
