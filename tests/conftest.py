@@ -57,10 +57,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(autouse=True, scope="module")
 def _engines() -> Iterator[None]:
-    """Drop the databases and tokens that a module's tests have made, when all its vaults are closed."""
+    """Drop the tokens that a module's tests have made, when all its vaults are closed."""
     yield
-    if engines.is_engines():
-        engines.forget()
+    engines.forget()
 
 
 _RUNNING = pytest.StashKey[engines.Running]()

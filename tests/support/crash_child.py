@@ -9,8 +9,10 @@ import json
 import os
 import threading
 import traceback
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from crash_load import plan, run_load
 
@@ -21,25 +23,39 @@ _LOCK = threading.Lock()
 
 
 def main() -> None:
+    fork_for_each_line(_deposit)
+
+
+def fork_for_each_line(work: Callable[[Any], None]) -> None:
+    """Have a child of its own do `work` on each line of standard input, and wait for it."""
     while line := read_line():
         if (pid := os.fork()) == 0:
-            _child(json.loads(line))
+            _child(work, json.loads(line))
         _, status = os.waitpid(pid, 0)
         report(ended=status)
 
 
-def _child(job: dict[str, object]) -> None:
+def _child(work: Callable[[Any], None], job: object) -> None:
     # Where only a parent may trace its child: anybody may trace this one.
     ctypes.CDLL(None).prctl(_PR_SET_PTRACER, _ANY, 0, 0, 0)
-    report(pid=os.getpid())
-    assert read_line() == "go"
     try:
-        load = plan(int(str(job["seed"])), datetime.fromisoformat(str(job["now"])), is_sealed=bool(job["sealed"]))
-        run_load(Path(str(job["folder"])), load, _acknowledge)
+        work(job)
     except BaseException:  # noqa: BLE001 - the parent is told whatever it was
         report(failed=traceback.format_exc())
         os._exit(1)
     os._exit(0)
+
+
+def begin() -> None:
+    """Tell who is to be traced, and wait until it is."""
+    report(pid=os.getpid())
+    assert read_line() == "go"
+
+
+def _deposit(job: dict[str, Any]) -> None:
+    begin()
+    load = plan(job["seed"], datetime.fromisoformat(job["now"]), is_sealed=job["sealed"])
+    run_load(Path(job["folder"]), load, _acknowledge)
 
 
 def _acknowledge(done: Deposited) -> None:

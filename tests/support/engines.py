@@ -6,7 +6,6 @@ started where they do not run, and left running: that saves whoever tests by han
 
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,11 +18,12 @@ import psycopg
 import pytest
 
 from vault.cli.engines import TrialEngines
+from vault.storage.database import create_database
 
-SCRIPTS = Path(__file__).parents[2] / "scripts" / "engines"
 PIN = "123456"
 _FOLDER = "KURA_ENGINES"
-_databases: list[str] = []
+_RUN = "KURA_TEST_RUN"
+_templates: dict[str, str] = {}  # by the URL of their server
 _tokens: list[str] = []
 
 
@@ -35,9 +35,13 @@ class Running:
     is_kept: bool
 
     def stop(self) -> None:
-        if not self.is_kept:
-            self.engines.stop()
-            shutil.rmtree(self.engines.folder, ignore_errors=True)
+        """End them, or drop the databases of this run: one by one on the way, each would cost a checkpoint."""
+        if self.is_kept:
+            _drop_all()
+            return
+        self.engines.run("postgresql", "stop", "immediate")
+        self.engines.stop()
+        shutil.rmtree(self.engines.folder, ignore_errors=True)
 
 
 def start() -> Running:
@@ -46,7 +50,7 @@ def start() -> Running:
     # Not in pytest's own folder: the database server is another user, who must be able to reach it.
     engines = TrialEngines(None if given is None else Path(given))
     engines.start()
-    os.environ |= {_FOLDER: str(engines.folder), **engines.facts}
+    os.environ |= {_FOLDER: str(engines.folder), _RUN: token_hex(4), **engines.facts}
     return Running(engines, is_kept=given is not None)
 
 
@@ -61,11 +65,35 @@ def is_engines() -> bool:
 
 
 def new_database() -> str:
-    """Make an empty database; give the URL with which its owner connects. Dropped when the test's module ends."""
-    name = f"kura_{token_hex(6)}"
+    """Make a database of the newest schema with nothing in it; give the URL with which its owner connects.
+
+    It is a copy of one that this process has migrated: migrating each would take as long as many a test.
+    """
+    server = os.environ["PG_OWNER_URL"]
+    if server not in _templates:
+        url = empty_database()
+        create_database(url, service_url(url)).dispose()
+        _templates[server] = name_of(url)
+    name = new_name()
+    copy_database(_templates[server], name)
+    return _url_of(name)
+
+
+def empty_database() -> str:
+    """Make a database without a table, for tests of what makes them; give its owner's URL."""
+    name = new_name()
     run("postgresql", "database", name)
-    _databases.append(name)
-    return os.environ["PG_OWNER_URL"].replace("/postgres?", f"/{name}?")
+    return _url_of(name)
+
+
+def new_name() -> str:
+    """Give a name for a database, which is dropped when the run ends."""
+    return f"kura_{os.environ[_RUN]}_{token_hex(6)}"
+
+
+def name_of(url: str) -> str:
+    """Give the database's name in a URL."""
+    return url.split("?", 1)[0].rsplit("/", 1)[1]
 
 
 def new_hsm(keeping: str = "inside", **query: str) -> str:
@@ -91,11 +119,10 @@ def new_hsm(keeping: str = "inside", **query: str) -> str:
 
 
 def forget() -> None:
-    """Drop the databases and tokens of the tests that have ended."""
-    while _tokens:
-        run("softhsm", "drop", _tokens.pop())
-    while _databases:
-        run("postgresql", "drop", _databases.pop())
+    """Drop the tokens of the tests that have ended: every process that opens the HSM reads them all."""
+    if _tokens:
+        run("softhsm", "drop", *_tokens)
+        _tokens.clear()
 
 
 def service_url(owner_url: str) -> str:
@@ -107,8 +134,7 @@ def superuser_url(owner_url: str) -> str:
     """Give the URL of whoever may do anything in the same database: a dishonest administrator."""
     folder = Path(os.environ[_FOLDER]) / "postgresql" / "run"
     port = owner_url.split("//", 1)[1].split(":", 1)[1].split("/", 1)[0]
-    name = owner_url.split("?", 1)[0].rsplit("/", 1)[1]
-    return f"postgresql://postgres@/{name}?host={folder}&port={port}"
+    return f"postgresql://postgres@/{name_of(owner_url)}?host={folder}&port={port}"
 
 
 def owner_url(service_url: str) -> str:
@@ -116,13 +142,12 @@ def owner_url(service_url: str) -> str:
     return service_url.replace("//kura_service@", "//kura_owner@")
 
 
-def sql(database: str, statements: str) -> None:
-    """Run statements as the superuser."""
-    folder = Path(os.environ[_FOLDER]) / "postgresql"
-    subprocess.run(
-        [SCRIPTS / "postgresql", "sql", folder, database],
-        input=statements, capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+def sql(database: str, *statements: str) -> None:
+    """Run statements as the superuser, each by itself."""
+    url = superuser_url(_url_of(database))
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
 
 
 def reload(setting: str, value: str) -> None:
@@ -140,15 +165,13 @@ def reload(setting: str, value: str) -> None:
 
 
 def copy_database(source: str, target: str) -> None:
-    """Make one database what another is, with its rights; dropped when the test's module ends."""
-    statements = (
-        f"DROP DATABASE IF EXISTS {target} WITH (FORCE)",
+    """Make a database of what another is, with its rights."""
+    sql(
+        "postgres",
         f"CREATE DATABASE {target} TEMPLATE {source} OWNER kura_owner",
         f"REVOKE ALL ON DATABASE {target} FROM PUBLIC",
         f"GRANT CONNECT ON DATABASE {target} TO kura_service",
     )
-    sql("postgres", ";\n".join([*statements, ""]))
-    _databases.append(target)
 
 
 @contextmanager
@@ -157,7 +180,6 @@ def own_postgresql() -> Iterator[None]:
     folder = Path(tempfile.mkdtemp(prefix="kura-server-"))
     folder.chmod(0o711)  # the server is another user
     (folder / "softhsm").symlink_to(Path(os.environ[_FOLDER]) / "softhsm")  # the one of this run serves as well
-    others = list(_databases)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(_FOLDER, str(folder))
         for line in run("postgresql", "start").splitlines():
@@ -166,6 +188,17 @@ def own_postgresql() -> Iterator[None]:
             yield
         finally:
             run("postgresql", "resume")
-            run("postgresql", "stop")
+            run("postgresql", "stop", "immediate")
             shutil.rmtree(folder)
-            _databases[:] = others
+            _templates.pop(os.environ["PG_OWNER_URL"], None)
+
+
+def _url_of(name: str) -> str:
+    return os.environ["PG_OWNER_URL"].replace("/postgres?", f"/{name}?")
+
+
+def _drop_all() -> None:
+    with psycopg.connect(superuser_url(os.environ["PG_OWNER_URL"])) as connection:
+        of_this_run = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+        names = connection.execute(of_this_run, [f"kura_{os.environ[_RUN]}_"]).fetchall()
+    sql("postgres", *(f"DROP DATABASE {name} WITH (FORCE)" for (name,) in names))

@@ -71,7 +71,7 @@ class LedgerBench:
         return self.folder / "guards"
 
     def start(self) -> "LedgerBench":
-        self.guards.mkdir(exist_ok=True)
+        self.guards.mkdir(parents=True, exist_ok=True)
         self.engine = self.open_or_create()
         self.guard = Guard(self.guards)
         self.sequencer = Sequencer(
@@ -85,9 +85,19 @@ class LedgerBench:
         self.sequencer.start()
         return self
 
+    def beside(
+        self, folder: Path, *, url: str | None = None, patience_s: float = 60.0, answer_s: float = 60.0
+    ) -> "LedgerBench":
+        """Start another owner of the same database, which it may reach by another URL."""
+        other = LedgerBench(
+            folder, url=url or self.url, signing_keys=self.signing_keys, patience_s=patience_s, answer_s=answer_s
+        )
+        other.begin_guards()
+        return other.start()
+
     def begin_guards(self) -> None:
         """Guard every ledger that is not guarded here yet, as an owner does that joins others."""
-        self.guards.mkdir(exist_ok=True)
+        self.guards.mkdir(parents=True, exist_ok=True)
         guard = Guard(self.guards)
         for ledger_id in self.signing_keys:
             if not guard.has(ledger_id):

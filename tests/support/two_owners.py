@@ -23,7 +23,6 @@ from crash_stations import Sender
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from kura_command import KURA
 from narrow_api import PlainStation
-from own_postgresql import OwnPostgreSQL
 from station_keys import signing_request, station_key
 from vaults import ADMIN, PASSPHRASE, PEOPLE
 
@@ -92,8 +91,9 @@ class Owner:
 class TwoOwners:
     """The vault, its two owners, and stations that know both."""
 
-    def __init__(self, folder: Path, server: OwnPostgreSQL, way: Between) -> None:
-        self.folder, self.server, self.way = folder, server, way
+    def __init__(self, folder: Path, way: Between) -> None:
+        self.folder, self.way = folder, way
+        self.owner_url = engines.empty_database()
         self.passphrase = folder / "passphrase"
         self.one, self.two = Owner(folder / "one", self.passphrase), Owner(folder / "two", self.passphrase)
         self.hsm = engines.new_hsm("inside")
@@ -105,8 +105,8 @@ class TwoOwners:
         people = [word for person in PEOPLE for word in ("--person", person)]
         stores = (buckets.line(self.folder), buckets.line(self.folder, at=self.way.address))
         typed("init", self.one.folder, "--policy", "nishinomiya", *people, "--passphrase-file", self.passphrase,
-              "--listen", "localhost:0", "--database", engines.service_url(self.server.url),
-              "--owner-url", self.server.url, *(word for store in stores for word in ("--store", store)),
+              "--listen", "localhost:0", "--database", engines.service_url(self.owner_url),
+              "--owner-url", self.owner_url, *(word for store in stores for word in ("--store", store)),
               "--hsm", self.hsm)  # fmt: skip
         settings = self.one.folder / "kura.toml"
         settings.write_text(
@@ -152,7 +152,7 @@ class TwoOwners:
 
     def asked(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the database, as the owner of its tables; or change it."""
-        with psycopg.connect(self.server.url, autocommit=True) as connection:
+        with psycopg.connect(self.owner_url, autocommit=True) as connection:
             cursor = connection.execute(query.encode())
             return cursor.fetchall() if cursor.description is not None else []
 
@@ -225,16 +225,13 @@ def typed(*words: object) -> None:
 @contextmanager
 def two_owners(folder: Path, kinds: Sequence[str]) -> Iterator[TwoOwners]:
     """Make the vault, serve it twice, and enrol stations; end it all."""
-    server = OwnPostgreSQL.start()
-    try:
-        with Between(buckets.address(), buckets.keys()["depositor"]).running() as way:
-            vault = TwoOwners(folder, server, way)
-            try:
-                vault.make()
-                vault.serve()
-                vault.enrol(kinds)
-                yield vault
-            finally:
-                vault.remove()
-    finally:
-        server.remove()
+    way = Between(buckets.address(), buckets.keys()["depositor"])
+    with engines.own_postgresql(), way.running():
+        vault = TwoOwners(folder, way)
+        try:
+            vault.make()
+            vault.serve()
+            vault.enrol(kinds)
+            yield vault
+        finally:
+            vault.remove()

@@ -6,7 +6,6 @@ records that the lost database had. More than a hundred orphans is an alarm, not
 looked at by itself: one that a put without an answer left, or that somebody laid over ours, is an orphan as well.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,11 +40,18 @@ class Orphan:
 
 
 def find_orphans(ground: Ground) -> list[Orphan]:
-    """List every object of this vault's naming that has no row, of any age; of the stores that are there."""
+    """List every object of this vault's naming that has no row, of any age; of the stores that are there.
+
+    Raises:
+        UnavailableError: `database-away`.
+    """
     orphans: list[Orphan] = []
     for place, store in enumerate(ground.stores):
-        with suppress(UnavailableError):
+        try:
             orphans += _orphans_of(ground, place, store)
+        except UnavailableError as error:
+            if not error.code.startswith("store-"):
+                raise  # without the database nothing is known of any object
     return orphans
 
 

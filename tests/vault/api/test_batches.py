@@ -14,8 +14,6 @@ from vault.ledger.event import EventKind
 from vault.ledger.receipt import Receipt
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
-
 TYPE = "application/vnd.kura.batch"
 
 
@@ -28,6 +26,7 @@ def codes(answer: Answer) -> list[str | None]:
     return [result["problem"]["code"] if "problem" in result else None for result in answer.json["results"]]
 
 
+@pytest.mark.both_worlds
 def test_every_document_gets_its_own_receipt_in_order(vault: Vault, counter: PlainStation) -> None:
     ids, contents = [vaults.new_id() for _ in range(8)], [vaults.pdf(number) for number in range(8)]
     before = vault.ground.log_of(vaults.CONTRACT).size
@@ -44,6 +43,7 @@ def test_every_document_gets_its_own_receipt_in_order(vault: Vault, counter: Pla
     assert [receipt.index for receipt in receipts] == list(range(before, before + 8))
 
 
+@pytest.mark.both_worlds
 def test_one_that_is_bad_has_its_own_problem_and_stops_no_other(vault: Vault, counter: PlainStation) -> None:
     taken = vaults.new_id()
     assert counter.deposit(PDF, taken, sequence=9).status == 201
@@ -87,6 +87,7 @@ def test_one_that_is_bad_has_its_own_problem_and_stops_no_other(vault: Vault, co
     assert len(stored.objects(vault)) == 3
 
 
+@pytest.mark.both_worlds
 def test_the_same_batch_again_gives_the_same_receipts(vault: Vault, counter: PlainStation) -> None:
     documents = [batch_line(vaults.pdf(number), sequence=number + 1) for number in range(4)]
     first = send(counter, *documents).json["results"]
@@ -106,6 +107,7 @@ def test_a_document_twice_in_one_batch_is_one_record(vault: Vault, counter: Plai
     assert len(stored.objects(vault)) == 1
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("is_sealed", [False, True], ids=["open", "sealed"])
 def test_two_hundred_and_fifty_six_are_taken_at_once(vault: Vault, counter: PlainStation, *, is_sealed: bool) -> None:
     if is_sealed:

@@ -15,8 +15,6 @@ from vault.bootstrap import open_vault
 from vault.people.persons import NewPerson
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
-
 Send = Callable[[PlainStation, str], Answer]
 
 
@@ -80,6 +78,7 @@ SENDS: dict[str, Send] = {
 }
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)
 def test_a_later_checkpoint_halts_the_vault_and_nothing_is_appended(restored: Restored, back: Api, send: Send) -> None:
     vault, station = restored.vault, back.connecting("counter-1", restored.context)
@@ -98,6 +97,7 @@ def test_a_later_checkpoint_halts_the_vault_and_nothing_is_appended(restored: Re
     assert stored.everything(vault) == before
 
 
+@pytest.mark.both_worlds
 def test_after_a_recovery_stations_go_on_with_what_they_were_told_before(restored: Restored, back: Api) -> None:
     vault, station = restored.vault, back.connecting("counter-1", restored.context)
     assert SENDS["deposit"](station, checkpoint_of(restored.lost)).status == 503

@@ -14,8 +14,6 @@ from vault.ledger.event import EventKind
 from vault.people.certificates import fingerprint
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
-
 
 def renewed(api: Api, station: PlainStation, key: PrivateKey) -> PlainStation:
     answer = station.ask("POST", "/v1/certificate", signing_request(key, "somebody else"))
@@ -24,6 +22,7 @@ def renewed(api: Api, station: PlainStation, key: PrivateKey) -> PlainStation:
     return api.connecting(station.name, api.context(key, certificate))
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("is_sealed", [False, True], ids=["open", "sealed"])
 def test_the_new_certificate_works_and_so_does_the_old_one(
     api: Api, vault: Vault, counter: PlainStation, *, is_sealed: bool
@@ -49,6 +48,7 @@ def test_a_certificate_request_gives_its_own_name_and_no_other(api: Api, vault: 
     assert found == [("counter-1",)]
 
 
+@pytest.mark.both_worlds
 def test_a_renewed_certificate_may_be_revoked_alone(api: Api, vault: Vault, counter: PlainStation) -> None:
     new = renewed(api, counter, station_key())
     [(issued,)] = stored.rows(vault, "SELECT fingerprint FROM certificates ORDER BY issued_at DESC LIMIT 1")

@@ -20,8 +20,6 @@ from vault.records.reading import Purpose
 from vault.records.vault import Vault
 from vault.sealing.spooled import MEDIA_TYPE, SpoolBucket, SpoolWriter
 
-pytestmark = pytest.mark.both_worlds
-
 LARGE = vaults.large_pdf()
 
 
@@ -52,6 +50,7 @@ def bucket(vault: Vault, counter: PlainStation) -> SpoolBucket:
     return bucket_for(counter, "application_form", f"{vault.ground.clock():%Y-%m-%d}")
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("content", [PDF, LARGE], ids=["small", "large"])
 def test_a_spool_becomes_the_record_that_it_would_have_been(
     vault: Vault, counter: PlainStation, bucket: SpoolBucket, content: bytes, today: str
@@ -75,6 +74,7 @@ def test_a_spool_becomes_the_record_that_it_would_have_been(
     assert verify_vault(vault.folder, vaults.custodian()).findings == []
 
 
+@pytest.mark.both_worlds
 def test_a_spool_again_gives_the_same_receipt_and_so_does_the_record_itself(
     vault: Vault, counter: PlainStation, bucket: SpoolBucket, today: str
 ) -> None:
@@ -93,6 +93,7 @@ def test_a_spool_again_gives_the_same_receipt_and_so_does_the_record_itself(
     assert stored.everything(vault) == before
 
 
+@pytest.mark.both_worlds
 def test_a_spool_waits_until_the_vault_is_open(
     vault: Vault, counter: PlainStation, bucket: SpoolBucket, today: str
 ) -> None:
@@ -187,6 +188,7 @@ def test_a_spool_to_a_bucket_that_was_destroyed_is_refused(
     assert stored.everything(vault) == before
 
 
+@pytest.mark.both_worlds
 def test_buckets_are_those_of_the_classes_that_a_station_deposits(api: Api, vault: Vault) -> None:
     yesterday = f"{vault.ground.clock().astimezone(JST) - timedelta(days=1):%Y-%m-%d}"
     classes = {}

@@ -73,6 +73,6 @@ def test_the_sample_day_holds_on_engines_and_says_no_where_a_row_was_altered(tmp
     assert (settings.keys.hsm or "").startswith("pkcs11:")
     assert day.proofs == HOLDS
     assert day.counts["receipts"] == day.counts["records"] > 20
-    database = (settings.database.url or "").split("?")[0].rpartition("/")[2]
+    database = engines.name_of(settings.database.url or "")
     engines.sql(database, "UPDATE records SET site = 'elsewhere' WHERE id = (SELECT min(id) FROM records)")
     assert proofs(day.folder, day.receipts) == FAILS

@@ -35,7 +35,7 @@ def test_a_database_that_will_not_do_is_named(home: Path, kura: Kura) -> None:
     assert (examined.code, levels(examined.json)["database"]) == (0, "fine")
     url = read_settings(home / "vault").database.url
     assert url is not None
-    name = url.split("?", 1)[0].rsplit("/", 1)[1]
+    name = engines.name_of(url)
     for change, back, said in (
         ("GRANT UPDATE ON events TO kura_service;", "REVOKE UPDATE ON events FROM kura_service;", "could alter"),
         (

@@ -8,8 +8,6 @@ import pytest
 from kura_command import Kura
 from vaults import pdf
 
-pytestmark = pytest.mark.both_worlds
-
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -29,10 +27,11 @@ def database() -> tuple[str, ...]:
     """Where rows shall be in the world of engines."""
     if not engines.is_engines():
         return ()
-    owner_url = engines.new_database()
+    owner_url = engines.empty_database()
     return ("--database", engines.service_url(owner_url), "--owner-url", owner_url)
 
 
+@pytest.mark.both_worlds
 def test_a_day_from_init_to_verify(empty: Path, kura_process: Kura) -> None:
     kura = kura_process
     founders = ("--person", "1001:山田花子:scan_operator", "--person", "9001:佐藤:vault_admin")

@@ -154,10 +154,10 @@ def test_both_name_the_engine_that_is_away_and_are_well_again_after(vault: TwoOw
     engines.run("softhsm", "away", token)
     all_say("keys")
     engines.run("softhsm", "back", token)
-    vault.server.run("stop")
+    engines.run("postgresql", "stop")
     assert [vault.health(owner)["code"] for owner in both] == ["database-away", "database-away"]
     assert doctor(vault.two)["database"] == "wrong"
-    vault.server.run("start")
+    engines.run("postgresql", "start")
     for owner in both:
         until(partial(is_well, owner))
     for sender in vault.senders[:2]:

@@ -12,8 +12,6 @@ from vault.evidence.verdict import Verdict
 from vault.records.numbering import Numbers
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
-
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[Vault]:
@@ -33,6 +31,7 @@ def verdict_after(vault: Vault, tmp_path: Path, sent: dict[str, list[int]]) -> V
     return verify_vault(vault.folder, vaults.custodian())
 
 
+@pytest.mark.both_worlds
 def test_where_all_numbers_arrived_it_holds(vault: Vault, tmp_path: Path) -> None:
     verdict = verdict_after(vault, tmp_path, {"counter-1": [1, 2, 3], "counter-2": [2, 1], "idle": []})
     assert verdict.is_sound
@@ -40,7 +39,7 @@ def test_where_all_numbers_arrived_it_holds(vault: Vault, tmp_path: Path) -> Non
     assert verdict.numbers["counter-2"] == Numbers(2, 2, [])
 
 
-@pytest.mark.parametrize("numbers", [[1, 2, 4], [2], [1, 2, 3, 9]], ids=str)
+@pytest.mark.parametrize("numbers", [pytest.param([1, 2, 4], marks=pytest.mark.both_worlds), [2], [1, 2, 3, 9]])
 def test_a_number_that_never_arrived_is_named(vault: Vault, tmp_path: Path, numbers: list[int]) -> None:
     verdict = verdict_after(vault, tmp_path, {"counter-1": numbers, "counter-2": [1, 2]})
     assert verdict.is_sound

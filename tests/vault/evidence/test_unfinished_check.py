@@ -18,8 +18,6 @@ from vault.settings import read_settings
 from vault.storage.filesystem import FilesystemStore
 from vault.storage.objects import Address
 
-pytestmark = pytest.mark.both_worlds
-
 
 class KillingStore(FilesystemStore):
     """A store that kills whichever process opens an object in it."""
@@ -51,6 +49,7 @@ def test_a_checker_that_crashes_is_a_finding(full: FullVault, store: type[Filesy
     assert "check-unfinished" in {finding.code for finding in verdict.findings}
 
 
+@pytest.mark.both_worlds
 def test_a_vault_whose_files_cannot_be_opened_is_a_finding(full: FullVault) -> None:
     settings: Path = full.folder / "kura.toml"
     text = settings.read_text()

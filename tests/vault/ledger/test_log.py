@@ -1,8 +1,5 @@
 """A ledger's proofs, receipts and tiles from rows: the same after a restart as from memory, byte for byte."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import naive_tree
 import pytest
 from ledger_vectors import refused
@@ -15,14 +12,6 @@ from vault.ledger.merkle import inclusion_proof
 from vault.ledger.receipt import Receipt
 from vault.ledger.tiles import Tile, reader_of_tiles, tiles_of
 from vault.storage.tables import CheckpointRow, EventRow, TileRow
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[LedgerBench]:
-    bench = LedgerBench(tmp_path).start()
-    bench.open_ledger()
-    yield bench
-    bench.stop()
 
 
 def entries(bench: LedgerBench) -> list[bytes]:

@@ -20,15 +20,9 @@ _ANSWER_S = 3.0
 
 
 @pytest.fixture
-def direct(tmp_path: Path) -> Iterator[LedgerBench]:
+def direct(one: LedgerBench) -> LedgerBench:
     """A bench beside the network that is cut: it looks at what became of it."""
-    bench = LedgerBench(tmp_path / "direct")
-    bench.folder.mkdir()
-    bench.start()
-    bench.open_ledger()
-    bench.append(0)
-    yield bench
-    bench.stop()
+    return one
 
 
 @pytest.fixture
@@ -41,16 +35,7 @@ def proxy(direct: LedgerBench, tmp_path: Path) -> Iterator[CuttingProxy]:
 
 @pytest.fixture
 def bench(direct: LedgerBench, proxy: CuttingProxy, tmp_path: Path) -> Iterator[LedgerBench]:
-    bench = LedgerBench(
-        tmp_path / "behind",
-        url=proxy.url,
-        signing_keys=dict(direct.signing_keys),
-        patience_s=_PATIENCE_S,
-        answer_s=_ANSWER_S,
-    )
-    bench.folder.mkdir()
-    bench.begin_guards()
-    bench.start()
+    bench = direct.beside(tmp_path / "behind", url=proxy.url, patience_s=_PATIENCE_S, answer_s=_ANSWER_S)
     bench.append(1)
     yield bench
     bench.stop()

@@ -1,7 +1,7 @@
 """The sequencer: shared commits, changes that fail alone, commits that fail for real, and stops that say why."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import engines
@@ -18,14 +18,6 @@ from vault.storage.tables import EventRow, LedgerRow
 
 pytestmark = pytest.mark.both_worlds
 Change = Callable[[Transaction], object]
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[LedgerBench]:
-    bench = LedgerBench(tmp_path).start()
-    bench.open_ledger()
-    yield bench
-    bench.stop()
 
 
 def own_error(transaction: Transaction) -> None:

@@ -3,9 +3,7 @@
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import pytest
 from ledger_vectors import refused
 from ledgers import LEDGER, LedgerBench, event
 from sequencing import held, numbers, persons, submit
@@ -14,14 +12,6 @@ from sqlalchemy import insert
 from vault.errors import KuraError, UnavailableError
 from vault.ledger.transaction import Transaction
 from vault.storage.tables import EventPartRow, PersonRow
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[LedgerBench]:
-    bench = LedgerBench(tmp_path).start()
-    bench.open_ledger()
-    yield bench
-    bench.stop()
 
 
 @contextmanager

@@ -5,10 +5,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import engines
 import pytest
 from appenders import Appender, appender, require_whole
 from ledgers import LEDGER, LedgerBench
-from own_postgresql import OwnPostgreSQL
 from sequencing import numbers
 
 from vault.ledger.transaction import Transaction
@@ -26,7 +26,6 @@ def bench(tmp_path: Path) -> Iterator[LedgerBench]:
 
 
 def opened(bench: LedgerBench) -> LedgerBench:
-    bench.folder.mkdir()
     bench.start()
     bench.open_ledger()
     bench.open_ledger(SECOND, "kura.test/second")
@@ -120,24 +119,22 @@ def test_a_process_that_stands_still_holds_the_others_up_for_a_while_only(bench:
 
 
 @pytest.fixture
-def server() -> Iterator[OwnPostgreSQL]:
-    server = OwnPostgreSQL.start()
-    yield server
-    server.remove()
+def _server() -> Iterator[None]:
+    with engines.own_postgresql():
+        yield
 
 
+@pytest.mark.usefixtures("_server")
 @pytest.mark.parametrize("away", ["kill", "stop", "pause"])
-def test_a_database_that_goes_and_comes_back_loses_and_doubles_nothing(
-    server: OwnPostgreSQL, tmp_path: Path, away: str
-) -> None:
-    bench = opened(LedgerBench(tmp_path / "here", url=server.url))
+def test_a_database_that_goes_and_comes_back_loses_and_doubles_nothing(tmp_path: Path, away: str) -> None:
+    bench = opened(LedgerBench(tmp_path / "here"))
     one = appender(bench, tmp_path / "one", 0, 25, ledgers=BOTH, threads=3)
     two = appender(bench, tmp_path / "two", 2000, 25, ledgers=BOTH, threads=3)
     run_together(one, two)
     for count in (15, 45):
         one.wait_for(count)
-        server.run(away)
-        server.run("resume" if away == "pause" else "start")
+        engines.run("postgresql", away)
+        engines.run("postgresql", "resume" if away == "pause" else "start")
     one.finish(), two.finish()
     assert len(one.acknowledged) == len(two.acknowledged) == 75
     assert one.refusals == two.refusals == []  # within the patience nobody is told of it

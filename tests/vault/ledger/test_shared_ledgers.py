@@ -24,22 +24,8 @@ pytestmark = pytest.mark.engines
 
 
 @pytest.fixture
-def one(tmp_path: Path) -> Iterator[LedgerBench]:
-    bench = LedgerBench(tmp_path / "one")
-    bench.folder.mkdir()
-    bench.start()
-    bench.open_ledger()
-    bench.append(0)
-    yield bench
-    bench.stop()
-
-
-@pytest.fixture
 def two(one: LedgerBench, tmp_path: Path) -> Iterator[LedgerBench]:
-    bench = LedgerBench(tmp_path / "two", url=one.url, signing_keys=one.signing_keys)
-    bench.folder.mkdir()
-    bench.begin_guards()
-    bench.start()
+    bench = one.beside(tmp_path / "two")
     yield bench
     bench.stop()
 

@@ -14,8 +14,6 @@ from vault.ledger.event import EventKind
 from vault.people.persons import NewPerson
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
-
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[Vault]:
@@ -69,6 +67,7 @@ def test_names_are_sealed_and_numbers_are_in_the_ledger(vault: Vault) -> None:
         assert "小林".encode() not in path.read_bytes()
 
 
+@pytest.mark.both_worlds
 def test_a_second_role_adds_up_and_the_same_role_is_a_conflict(vault: Vault) -> None:
     admin = vault.actor(vaults.ADMIN)
     vault.add_person(admin, vaults.CONTRACT, NewPerson.parse("1001:山田花子:site_leader"))

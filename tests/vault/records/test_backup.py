@@ -83,7 +83,6 @@ def test_a_backup_renewed_copies_what_is_new_and_removes_nothing(vault: Vault, t
     assert verify_vault(restored(tmp_path), custodian()).is_sound
 
 
-@pytest.mark.both_worlds
 def test_a_backup_of_a_sealed_vault(vault: Vault, tmp_path: Path) -> None:
     take(vault, tmp_path)
     vault.seal()
@@ -100,7 +99,6 @@ def test_no_secret_is_copied(vault: Vault, tmp_path: Path) -> None:
     assert {"kura.db", "kura.toml", "keys/store", MANIFEST} <= names
 
 
-@pytest.mark.both_worlds
 def test_a_backup_that_was_cut_is_no_backup_and_goes_on(vault: Vault, tmp_path: Path) -> None:
     take(vault, tmp_path, 2)
     made(vault, tmp_path)
@@ -138,7 +136,7 @@ def test_a_backup_of_either_database_is_restored_into_postgresql_and_is_the_same
         at = moved.folder.parent
         made(moved, at)
         moved.close()
-        owner_url = engines.new_database()
+        owner_url = engines.empty_database()
         served = ServedDatabase(engines.service_url(owner_url), owner_url)
         restore(at / "copy", at / "served", at / "vault.epoch", None, silent, served)
         assert not (at / "served/kura.db").exists()

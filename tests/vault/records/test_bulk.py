@@ -16,7 +16,7 @@ from vault.records.request import DepositRequest
 from vault.records.source import FileSource, Source
 from vault.records.vault import Vault
 
-pytestmark = [pytest.mark.both_worlds, pytest.mark.in_buckets]
+pytestmark = pytest.mark.in_buckets
 
 Item = tuple[DepositRequest, Callable[[], Source]]
 
@@ -37,6 +37,7 @@ def object_count(vault: Vault) -> int:
     return len(stored.objects(vault))
 
 
+@pytest.mark.both_worlds
 def test_many_records_share_commits_and_each_has_its_own_receipt(vault: Vault, tmp_path: Path) -> None:
     items = [item(tmp_path) for _ in range(150)]
     outcomes = dict(deposit_many(vault.deposits, vault.actor(OPERATOR), CONTRACT, items))
@@ -52,6 +53,7 @@ def test_many_records_share_commits_and_each_has_its_own_receipt(vault: Vault, t
     assert object_count(vault) == 150
 
 
+@pytest.mark.both_worlds
 def test_large_records_are_not_kept_waiting_for_each_other(vault: Vault, tmp_path: Path) -> None:
     actor = vault.actor(OPERATOR)
     orders = [Order(actor, CONTRACT, *item(tmp_path, large)) for large in [pdf(1, 20 << 20)] * 5]
@@ -93,6 +95,7 @@ def test_what_is_refused_stops_no_other(vault: Vault, tmp_path: Path) -> None:
     assert object_count(vault) == 2
 
 
+@pytest.mark.both_worlds
 def test_repeating_gives_the_same_receipts(vault: Vault, tmp_path: Path) -> None:
     path = tmp_path / "form.pdf"
     path.write_bytes(pdf(1))
@@ -111,6 +114,7 @@ def test_repeating_gives_the_same_receipts(vault: Vault, tmp_path: Path) -> None
     os.close(fd)
 
 
+@pytest.mark.both_worlds
 def test_the_same_id_twice_in_one_run_is_one_record(vault: Vault, tmp_path: Path) -> None:
     one = request()
     items = [(one, item(tmp_path)[1]) for _ in range(4)]
@@ -133,6 +137,7 @@ def test_items_that_end_in_an_error_are_answered_first(vault: Vault, tmp_path: P
     assert object_count(vault) == 5
 
 
+@pytest.mark.both_worlds
 def test_whoever_stops_asking_leaves_no_orphan_and_no_thread(vault: Vault, tmp_path: Path) -> None:
     def endless() -> Iterator[Item]:
         while True:

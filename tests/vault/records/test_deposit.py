@@ -29,7 +29,7 @@ from vault.records.request import DepositRequest
 from vault.records.search import Query
 from vault.records.vault import Vault
 
-pytestmark = [pytest.mark.both_worlds, pytest.mark.in_buckets]
+pytestmark = pytest.mark.in_buckets
 
 
 def sound(number: int = 0) -> bytes:
@@ -59,6 +59,7 @@ def content_of(vault: Vault, record_id: str) -> bytes:
     return crash_load.read(vault, vault.actor(vaults.MANAGER), record_id)
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("size", [2_000, 3 << 20])
 def test_a_form_goes_through_the_whole_vault_and_comes_back_byte_for_byte(
     shared: Vault, tmp_path: Path, size: int
@@ -98,6 +99,7 @@ def test_nothing_that_may_point_to_a_citizen_is_in_the_clear(vault: Vault) -> No
             assert "問合せ".encode() not in data, path
 
 
+@pytest.mark.both_worlds
 def test_the_same_id_and_bytes_give_the_same_receipt_and_store_nothing(shared: Vault) -> None:
     request, content = call(), sound()
     first = deposit(shared, request, content)
@@ -117,6 +119,7 @@ OTHER = {
 }
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("other", OTHER.values(), ids=OTHER)
 def test_the_same_id_with_anything_else_is_a_conflict_and_stores_nothing(shared: Vault, other: object) -> None:
     request = call()
@@ -137,6 +140,7 @@ def test_another_depositor_cannot_learn_a_receipt_by_its_id(vault: Vault) -> Non
     assert stored.everything(vault) == before
 
 
+@pytest.mark.both_worlds
 def test_a_batch_gives_a_receipt_or_an_error_each(vault: Vault) -> None:
     taken = call()
     deposit(vault, taken, sound())
@@ -161,6 +165,7 @@ def test_a_batch_gives_a_receipt_or_an_error_each(vault: Vault) -> None:
     assert content_of(vault, twice.id) == sound(5)
 
 
+@pytest.mark.both_worlds
 def test_a_batch_repeating_one_record_gives_the_same_receipt_twice(vault: Vault) -> None:
     request = call()
     both = [prepare(vault, request, sound()) for _ in range(2)]
@@ -172,6 +177,7 @@ def test_a_batch_repeating_one_record_gives_the_same_receipt_twice(vault: Vault)
     assert len(stored.objects(vault)) == 1
 
 
+@pytest.mark.both_worlds
 def test_a_batch_that_cannot_be_committed_leaves_no_objects(vault: Vault) -> None:
     prepared = [prepare(vault, call(), sound(number)) for number in range(3)]
     stored.change(vault, "UPDATE buckets SET state = 'closed'")
@@ -180,6 +186,7 @@ def test_a_batch_that_cannot_be_committed_leaves_no_objects(vault: Vault) -> Non
     assert stored.objects(vault) == set()
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("same_bytes", [True, False])
 def test_of_two_deposits_of_one_id_at_once_one_is_taken(vault: Vault, *, same_bytes: bool) -> None:
     request, start = call(), threading.Barrier(2)
@@ -202,6 +209,7 @@ def test_of_two_deposits_of_one_id_at_once_one_is_taken(vault: Vault, *, same_by
     assert len(stored.events(vault, vaults.CONTRACT, EventKind.DEPOSIT_ACCEPTED)) == 1
 
 
+@pytest.mark.both_worlds
 def test_a_class_with_two_copies_stands_in_both_stores(vault: Vault) -> None:
     deposit(vault, clip(), crash_load.video(1, 5_000))
     deposit(vault, call(), sound())
@@ -211,6 +219,7 @@ def test_a_class_with_two_copies_stands_in_both_stores(vault: Vault) -> None:
     assert stored.content(vault, 0, name) == stored.content(vault, 1, name)
 
 
+@pytest.mark.both_worlds
 def test_a_sealed_vault_takes_and_says_that_it_did_not_compare(vault: Vault) -> None:
     vault.seal()
     request = call()
@@ -242,6 +251,7 @@ def test_buckets_are_made_ahead_for_every_class(vault: Vault) -> None:
         assert deposit(vault, vaults.request(ended_at=vault.ground.clock()), vaults.pdf(days), vaults.OPERATOR).is_new
 
 
+@pytest.mark.both_worlds
 def test_a_guard_that_fails_leaves_the_objects_of_what_may_be_committed(vault: Vault, tmp_path: Path) -> None:
     """The rows are durable when the guard fails: the depositor is told no, retries after a restart, and finds it."""
     request = call()
@@ -261,6 +271,7 @@ def test_a_guard_that_fails_leaves_the_objects_of_what_may_be_committed(vault: V
     vault.close()
 
 
+@pytest.mark.both_worlds
 def test_a_receipt_of_an_unknown_record_is_not_found(shared: Vault) -> None:
     with refused(NotFoundError, "record-unknown"):
         shared.deposits.receipt(vaults.CONTRACT, vaults.new_id())

@@ -7,12 +7,9 @@ from pathlib import Path
 import engines
 import pytest
 import vaults
-from own_postgresql import OwnPostgreSQL
 from sqlalchemy import func, select
 
-from vault.bootstrap import NewVault, create_vault
 from vault.ledger.batch import told
-from vault.people.persons import NewPerson
 from vault.records.deposited import Deposited
 from vault.records.health import health_of
 from vault.records.vault import Vault
@@ -24,38 +21,23 @@ pytestmark = pytest.mark.engines
 
 
 @pytest.fixture
-def server() -> Iterator[OwnPostgreSQL]:
-    server = OwnPostgreSQL.start()
-    yield server
-    server.remove()
+def vault(tmp_path: Path) -> Iterator[Vault]:
+    with engines.own_postgresql():
+        owner_url = engines.new_database()
+        database = DatabaseSettings(url=engines.service_url(owner_url))
+        vault = vaults.new_vault(tmp_path, engines_used={"database": database, "owner_url": owner_url})
+        yield vault
+        vault.close()
 
 
-@pytest.fixture
-def vault(server: OwnPostgreSQL, tmp_path: Path) -> Iterator[Vault]:
-    people = [NewPerson.parse(text) for text in vaults.PEOPLE]
-    new = NewVault(
-        vaults.policy_text(),
-        people,
-        vaults.custodian(),
-        tmp_path / "vault.epoch",
-        origin="kura.test/vault",
-        scrypt_log2_n=4,
-        database=DatabaseSettings(url=engines.service_url(server.url)),
-        owner_url=server.url,
-    )
-    vault = create_vault(tmp_path / "vault", new)
-    yield vault
-    vault.close()
-
-
-def test_what_is_away_is_named_and_what_is_there_is_told(vault: Vault, server: OwnPostgreSQL, tmp_path: Path) -> None:
+def test_what_is_away_is_named_and_what_is_there_is_told(vault: Vault, tmp_path: Path) -> None:
     assert health_of(vault.ground).missing == ()
-    server.run("stop")
+    engines.run("postgresql", "stop")
     (vault.folder / "objects/b").rename(tmp_path / "pulled")
     health = health_of(vault.ground)
     assert health.missing == ("database", "store 2")
     assert [ledger.is_open for ledger in health.ledgers] == [True, True]
-    server.run("start")
+    engines.run("postgresql", "start")
     (tmp_path / "pulled").rename(vault.folder / "objects/b")
     health = health_of(vault.ground)
     assert health.missing == ()
@@ -63,9 +45,7 @@ def test_what_is_away_is_named_and_what_is_there_is_told(vault: Vault, server: O
 
 
 @pytest.mark.parametrize("away", ["kill", "pause"])
-def test_deposits_outlive_a_database_that_restarts(
-    vault: Vault, server: OwnPostgreSQL, tmp_path: Path, away: str
-) -> None:
+def test_deposits_outlive_a_database_that_restarts(vault: Vault, tmp_path: Path, away: str) -> None:
     actor = vault.actor(vaults.OPERATOR)
     done: list[Deposited] = []
     has_begun = threading.Semaphore(0)
@@ -90,8 +70,8 @@ def test_deposits_outlive_a_database_that_restarts(
         thread.start()
     has_begun.acquire()
     has_begun.acquire()
-    server.run(away)
-    server.run("resume" if away == "pause" else "start")
+    engines.run("postgresql", away)
+    engines.run("postgresql", "resume" if away == "pause" else "start")
     for thread in threads:
         thread.join()
     assert len(done) == 12

@@ -19,8 +19,6 @@ from vault.people.certificates import fingerprint
 from vault.people.stations import Station, station_by_certificate
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
-
 COUNTER = Station("counter-1", StationKind.COUNTER, vaults.CONTRACT)
 
 
@@ -40,6 +38,7 @@ def let_in(vault: Vault, certificate: bytes) -> Station:
         return station_by_certificate(connection, fingerprint(certificate))
 
 
+@pytest.mark.both_worlds
 def test_an_enrolled_station_is_let_in_and_may_deposit_what_its_kind_may(vault: Vault, tmp_path: Path) -> None:
     station = let_in(vault, enrol(vault))
     assert station == COUNTER
@@ -53,6 +52,7 @@ def test_an_enrolled_station_is_let_in_and_may_deposit_what_its_kind_may(vault: 
             vault.deposits.deposit(station.actor(), vaults.CONTRACT, request, vaults.source(vaults.pdf(), tmp_path))
 
 
+@pytest.mark.both_worlds
 def test_every_certificate_is_an_event_and_the_vault_verifies(vault: Vault) -> None:
     first = enrol(vault)
     second = vault.enrolment.renew(COUNTER.actor(), vaults.CONTRACT, "counter-1", signing_request())
@@ -69,6 +69,7 @@ def test_every_certificate_is_an_event_and_the_vault_verifies(vault: Vault) -> N
     assert verdict.counts["stations"] == 1
 
 
+@pytest.mark.both_worlds
 def test_a_revoked_certificate_is_not_let_in(vault: Vault) -> None:
     certificates = [enrol(vault)]
     certificates.append(vault.enrolment.renew(COUNTER.actor(), vaults.CONTRACT, "counter-1", signing_request()))
@@ -88,6 +89,7 @@ def test_a_certificate_that_nobody_enrolled_is_not_let_in(vault: Vault) -> None:
         let_in(vault, vault.enrolment.authority().certificate)
 
 
+@pytest.mark.both_worlds
 def test_all_certificates_are_of_one_authority_which_outlives_a_restart(vault: Vault) -> None:
     before = vault.enrolment.authority().certificate
     again = vaults.reopen(vault)
@@ -97,6 +99,7 @@ def test_all_certificates_are_of_one_authority_which_outlives_a_restart(vault: V
     again.close()
 
 
+@pytest.mark.both_worlds
 def test_a_sealed_vault_renews_but_makes_no_authority(tmp_path: Path) -> None:
     vault = vaults.new_vault(tmp_path, sealed=True)
     with refused(SealedError, "vault-sealed"):
@@ -133,6 +136,7 @@ def test_a_station_renews_itself_and_no_other(vault: Vault) -> None:
         vault.enrolment.revoke(other.actor(), vaults.CONTRACT, "scanner-1")
 
 
+@pytest.mark.both_worlds
 def test_a_name_is_never_used_again(vault: Vault) -> None:
     enrol(vault)
     vault.enrolment.revoke(vault.actor(vaults.MANAGER), vaults.CONTRACT, "counter-1")
@@ -160,6 +164,7 @@ def test_a_kind_that_is_none_is_refused() -> None:
         Station.parse("counter-1", "printer", vaults.CONTRACT)
 
 
+@pytest.mark.both_worlds
 def test_certificates_are_listed_with_their_times(tmp_path: Path) -> None:
     now = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
     vault = vaults.new_vault(tmp_path, clock=lambda: now)

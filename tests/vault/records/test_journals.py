@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from vault.client import JOURNAL_KINDS
 from vault.records.journals import JournalKind, JournalLines, Lines, lines_of
 
-pytestmark = pytest.mark.both_worlds
-
 KEY = bytes(range(32))
 
 

@@ -20,8 +20,6 @@ from vault.records.numbering import Numbers, numbers_of
 from vault.records.order import Order
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
-
 COUNTER = Station("counter-1", StationKind.COUNTER, vaults.CONTRACT)
 
 
@@ -56,6 +54,7 @@ def test_what_is_missing_is_what_was_left_out(arrived: set[int]) -> None:
     assert found.is_complete == (not missing)
 
 
+@pytest.mark.both_worlds
 def test_gaps_are_named_and_close_when_the_record_comes(vault: Vault, tmp_path: Path) -> None:
     assert numbers(vault) == Numbers(0, 0, [])
     for number in (1, 2, 5, 9):
@@ -71,6 +70,7 @@ def test_a_first_number_that_is_not_one_shows_what_is_missing_before_it(vault: V
     assert numbers(vault).missing == [(1, 3)]
 
 
+@pytest.mark.both_worlds
 def test_a_number_belongs_to_one_record(vault: Vault, tmp_path: Path) -> None:
     send(vault, tmp_path, 1)
     with refused(ConflictError, "sequence-taken"):
@@ -86,6 +86,7 @@ def test_the_same_record_again_is_no_conflict(vault: Vault, tmp_path: Path) -> N
         assert taken.is_new is is_new
 
 
+@pytest.mark.both_worlds
 def test_of_two_records_with_one_number_in_one_commit_one_is_taken(vault: Vault, tmp_path: Path) -> None:
     orders = [
         Order(
@@ -103,6 +104,7 @@ def test_of_two_records_with_one_number_in_one_commit_one_is_taken(vault: Vault,
     assert len(stored.objects(vault)) == 1
 
 
+@pytest.mark.both_worlds
 def test_stations_count_for_themselves_and_people_do_not_count(vault: Vault, tmp_path: Path) -> None:
     other = Station("counter-2", StationKind.COUNTER, vaults.CONTRACT)
     vault.enrolment.enrol(vault.actor(vaults.MANAGER), other, signing_request())

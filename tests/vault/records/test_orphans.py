@@ -16,8 +16,6 @@ from vault.records.orphans import find_orphans, sweep_orphans
 from vault.records.vault import Vault
 from vault.storage.objects import object_name
 
-pytestmark = pytest.mark.both_worlds
-
 OLD, YOUNG = timedelta(hours=25), timedelta(hours=23)
 
 
@@ -32,6 +30,7 @@ def lay(vault: Vault, age: timedelta, *, name: str | None = None, store: int = 0
     return name
 
 
+@pytest.mark.both_worlds
 def test_old_orphans_are_removed_and_named_in_the_ledger(vault: Vault) -> None:
     names = [lay(vault, OLD), lay(vault, OLD, store=1), lay(vault, OLD, suffix=".part")]
     assert sweep_orphans(vault.ground) == 3
@@ -61,6 +60,7 @@ def test_files_that_this_vault_did_not_name_are_never_touched(vault: Vault, name
     assert stored.objects(vault) == before
 
 
+@pytest.mark.both_worlds
 def test_objects_of_records_stay_however_old(vault: Vault) -> None:
     request = vaults.request(class_id="surveillance_video", subject_key=None, file_name=None)
     source = BytesSource(crash_load.video(1, 9))

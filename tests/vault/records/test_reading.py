@@ -22,8 +22,6 @@ from vault.records.vault import Vault
 from vault.sealing.bucket_secrets import bucket_rows
 from vault.sealing.envelope import Envelope
 
-pytestmark = pytest.mark.both_worlds
-
 PURPOSE = Purpose(ViewPurpose.INCIDENT_INVESTIGATION, "夜間の件")
 SEGMENT = 1 << 20
 FIRST = SEGMENT - 56
@@ -89,6 +87,7 @@ def test_beyond_the_end_there_is_nothing(clip: Reading, start: int, count: int |
     assert content_of(clip, start, count) == b""
 
 
+@pytest.mark.both_worlds
 def test_the_whole_is_the_whole(clip: Reading) -> None:
     assert content_of(clip) == CLIP
     assert (clip.content_bytes, clip.media_type) == (len(CLIP), "video/mp4")
@@ -113,6 +112,7 @@ def sealed_reasons(vault: Vault) -> list[object]:
     return reasons
 
 
+@pytest.mark.both_worlds
 def test_the_reading_is_in_the_ledger_before_the_first_byte_is_given(vault: Vault) -> None:
     record_id = deposit(vault)
     reading = read(vault, record_id)
@@ -133,6 +133,7 @@ def test_where_the_log_cannot_be_written_nothing_is_shown(vault: Vault) -> None:
     assert stored.events(vault, vaults.CONTRACT, EventKind.CONTENT_READ) == []
 
 
+@pytest.mark.both_worlds
 def test_many_records_are_read_under_one_event(vault: Vault) -> None:
     ids = [deposit(vault, crash_load.sound(n, 99), "call_recording") for n in range(5)]
     readings = vault.readings.read_many(vault.actor(vaults.OFFICER), vaults.CONTRACT, ids, PURPOSE)
@@ -141,6 +142,7 @@ def test_many_records_are_read_under_one_event(vault: Vault) -> None:
     assert event.body["records"] == ids
 
 
+@pytest.mark.both_worlds
 def test_of_many_nothing_is_shown_where_one_is_unknown(vault: Vault) -> None:
     ids = [deposit(vault), vaults.new_id()]
     with refused(NotFoundError, "record-unknown"):
@@ -148,6 +150,7 @@ def test_of_many_nothing_is_shown_where_one_is_unknown(vault: Vault) -> None:
     assert stored.events(vault, vaults.CONTRACT, EventKind.CONTENT_READ) == []
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("who", [vaults.ADMIN, vaults.WORKER, vaults.OPERATOR])
 def test_a_denial_is_refused_and_logged(shared: Vault, who: str) -> None:
     record_id = deposit(shared)
@@ -159,6 +162,7 @@ def test_a_denial_is_refused_and_logged(shared: Vault, who: str) -> None:
     assert (denials[-1].actor, denials[-1].body["records"]) == (f"person:{who}", [record_id])
 
 
+@pytest.mark.both_worlds
 def test_whoever_may_read_nothing_does_not_learn_what_exists(shared: Vault) -> None:
     with refused(RefusedError, "not-allowed"):
         read(shared, vaults.new_id(), vaults.WORKER)
@@ -264,6 +268,7 @@ ALTERED = {
 }
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize(("statement", "size", "code"), ALTERED.values(), ids=ALTERED)
 def test_altered_wraps_are_named_and_nothing_is_logged_as_shown(
     vault: Vault, statement: str, size: int, code: str

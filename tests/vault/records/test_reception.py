@@ -13,8 +13,6 @@ from vault.records.reception import Reception
 from vault.records.source import BytesSource
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
-
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[Vault]:
@@ -34,6 +32,7 @@ def order(actor: Actor, content: bytes, **fields: object) -> Order:
     return Order(actor, vaults.CONTRACT, vaults.request(**fields), lambda: BytesSource(content))
 
 
+@pytest.mark.both_worlds
 def test_what_comes_together_shares_a_commit_and_one_that_is_refused_stops_no_other(
     vault: Vault, reception: Reception
 ) -> None:
@@ -59,6 +58,7 @@ def test_nothing_handed_over_is_answered_with_nothing(reception: Reception, vaul
     assert reception.deposit(order(vault.actor(vaults.OPERATOR), vaults.pdf(1))).result().is_new
 
 
+@pytest.mark.both_worlds
 def test_closing_answers_what_was_handed_over(vault: Vault) -> None:
     reception = Reception(vault.deposits)
     answers = [reception.deposit(order(vault.actor(vaults.OPERATOR), vaults.pdf(number))) for number in range(40)]
@@ -76,6 +76,7 @@ BREAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 }
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("where", list(BREAKS))
 def test_a_failure_is_told_to_everybody_and_the_next_is_taken(vault: Vault, reception: Reception, where: str) -> None:
     clerk = vault.actor(vaults.OPERATOR)

@@ -14,8 +14,6 @@ from vault.ledger.event import EventKind
 from vault.records.scrub import Progress, scrub
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
-
 
 def deposit(vault: Vault, count: int, *, video: bool = False) -> list[str]:
     prepared = []
@@ -40,6 +38,7 @@ def copies(vault: Vault, record_id: str) -> list[Path]:
     return [vault.folder / "objects" / store / name[:2] / name for store in "ab"]
 
 
+@pytest.mark.both_worlds
 def test_whole_records_are_counted_and_the_result_is_an_event(vault: Vault) -> None:
     deposit(vault, 3)
     deposit(vault, 2, video=True)
@@ -64,6 +63,7 @@ def test_damage_to_any_copy_is_found_and_named(vault: Vault, which: int, how: st
     assert event.body == {"checked": 3, "damaged": 1, "records": [ids[1]]}
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("column", ["wrapped_key", "sealed_metadata"])
 def test_a_record_whose_key_or_metadata_is_altered_is_damaged_and_the_others_are_still_checked(
     vault: Vault, column: str
@@ -77,6 +77,7 @@ class StoppedError(Exception):
     """Whoever started the check has gone."""
 
 
+@pytest.mark.both_worlds
 def test_a_check_that_was_stopped_goes_on_where_it_was(vault: Vault) -> None:
     ids = deposit(vault, 100)
     copies(vault, ids[3])[0].unlink()

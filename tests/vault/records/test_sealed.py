@@ -25,8 +25,6 @@ from vault.records.search import Query
 from vault.records.vault import Vault
 from vault.sealing.bucket_secrets import bucket_rows
 
-pytestmark = pytest.mark.both_worlds
-
 SUPPORT = Path(crash_load.__file__).parent
 ROOT = SUPPORT.parents[1]
 
@@ -42,6 +40,7 @@ def find(vault: Vault, key: str) -> set[str]:
     return {record["id"] for record in page.records}
 
 
+@pytest.mark.both_worlds
 def test_what_was_taken_while_sealed_is_found_once_the_vault_is_opened(vault: Vault) -> None:
     before = deposit(vault, "NIS-1", 1)
     vault.seal()
@@ -59,6 +58,7 @@ def test_what_was_taken_while_sealed_is_found_once_the_vault_is_opened(vault: Va
     assert b"".join(map(bytes, reading.parts())) == crash_load.sound(3, 300)
 
 
+@pytest.mark.both_worlds
 def test_a_vault_that_starts_sealed_takes_and_a_restart_opens_what_it_took(vault: Vault) -> None:
     vault.close()
     sealed = open_vault(vault.folder)
@@ -70,6 +70,7 @@ def test_a_vault_that_starts_sealed_takes_and_a_restart_opens_what_it_took(vault
     opened.close()
 
 
+@pytest.mark.both_worlds
 def test_a_sealed_vault_refuses_everything_that_needs_a_secret(vault: Vault) -> None:
     record_id = deposit(vault, "NIS-1")
     vault.seal()
@@ -86,6 +87,7 @@ def test_a_sealed_vault_refuses_everything_that_needs_a_secret(vault: Vault) -> 
     assert stored.everything(vault) == before
 
 
+@pytest.mark.both_worlds
 def test_a_wrong_passphrase_leaves_it_sealed_and_an_opened_one_open(vault: Vault) -> None:
     wrong = CustodianSecret.from_passphrase("not this one")
     with refused(RefusedError, "custodian-secret-wrong"):

@@ -17,8 +17,6 @@ from vault.people.persons import NewPerson
 from vault.records.search import MAX_PAGE, Page, Query
 from vault.records.vault import Vault
 
-pytestmark = pytest.mark.both_worlds
-
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
@@ -93,6 +91,7 @@ FILTERS: dict[str, tuple[dict[str, object], list[str]]] = {
 }
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize(("query", "expected"), FILTERS.values(), ids=FILTERS)
 @pytest.mark.parametrize("limit", [1, 2, 50])
 def test_each_filter_finds_what_it_says_newest_first_at_any_page_size(
@@ -110,12 +109,14 @@ def test_each_filter_finds_what_it_says_newest_first_at_any_page_size(
     assert found == [records[name] for name in expected]
 
 
+@pytest.mark.both_worlds
 def test_only_classes_that_the_actor_may_read_are_searched(filled: tuple[Vault, dict[str, str]]) -> None:
     vault, records = filled
     assert ids(search(vault, vaults.OPERATOR)) == [records["form"]]
     assert ids(search(vault, vaults.OPERATOR, subject_key="NIS-1")) == [records["form"]]
 
 
+@pytest.mark.both_worlds
 @pytest.mark.parametrize("who", [vaults.ADMIN, vaults.WORKER])
 def test_who_may_search_nothing_is_refused(filled: tuple[Vault, dict[str, str]], who: str) -> None:
     with refused(RefusedError, "not-allowed"):
@@ -143,6 +144,7 @@ def test_an_unknown_contract_is_not_found(filled: tuple[Vault, dict[str, str]]) 
         vault.searches.search(vault.actor(vaults.MANAGER), "elsewhere", Query())
 
 
+@pytest.mark.both_worlds
 def test_pages_stay_put_while_records_are_added(vault: Vault) -> None:
     vault.ground.clock = lambda: NOW
     expected = [deposit(vault, "NIS-1", minutes) for minutes in range(10, 19)]
@@ -158,6 +160,7 @@ def test_pages_stay_put_while_records_are_added(vault: Vault) -> None:
     assert found == expected
 
 
+@pytest.mark.both_worlds
 def test_records_of_one_instant_are_neither_lost_nor_repeated(vault: Vault) -> None:
     vault.ground.clock = lambda: NOW
     expected = sorted((deposit(vault, "NIS-1", 5) for _ in range(7)), reverse=True)
@@ -171,6 +174,7 @@ def test_records_of_one_instant_are_neither_lost_nor_repeated(vault: Vault) -> N
         assert found == expected
 
 
+@pytest.mark.both_worlds
 def test_a_search_is_logged_with_its_term_sealed(vault: Vault) -> None:
     search(vault, subject_key="NIS-SECRET", status="kept", class_ids=["call_recording"])
     [event] = stored.events(vault, vaults.CONTRACT, EventKind.RECORDS_SEARCHED)
@@ -187,6 +191,7 @@ def test_where_the_log_cannot_be_written_nothing_is_found(vault: Vault) -> None:
         search(vault)
 
 
+@pytest.mark.both_worlds
 def test_equal_keys_of_two_classes_have_unlike_tokens(filled: tuple[Vault, dict[str, str]]) -> None:
     vault, records = filled
     tokens = dict(stored.rows(vault, "SELECT record_id, token FROM index_tokens"))

@@ -1,20 +1,17 @@
 """The database: rows that cannot be wrong in some ways, and instants that come back as they were."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
-import engines
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_rows import AT, ROWS, fill
+from sample_rows import AT, ROWS
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError as ConstraintError
 
-from vault.storage.database import create_database, writing
+from vault.storage.database import writing
 from vault.storage.tables import (
     Base,
     BucketRow,
@@ -32,18 +29,6 @@ from vault.storage.tables import (
 from vault.storage.tables.base import Instant
 
 pytestmark = pytest.mark.both_worlds
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = create_database(engines.new_database() if engines.is_engines() else tmp_path / "kura.db")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def filled(engine: Engine) -> Engine:
-    return fill(engine)
 
 
 MUST_NEVER: dict[str, tuple[type[Base], dict[str, Any]]] = {

@@ -24,7 +24,7 @@ def _server() -> Iterator[None]:
 
 @pytest.fixture
 def url() -> str:
-    return engines.service_url(engines.new_database())
+    return engines.service_url(engines.empty_database())
 
 
 def connect(url: str) -> None:
@@ -35,10 +35,6 @@ def connect(url: str) -> None:
         engine.dispose()
 
 
-def name_of(url: str) -> str:
-    return url.split("?", 1)[0].rsplit("/", 1)[1]
-
-
 @pytest.fixture
 def server_set() -> Iterator[Callable[[str, str], None]]:
     """Set what only the whole server can be set to, and set it back."""
@@ -46,12 +42,12 @@ def server_set() -> Iterator[Callable[[str, str], None]]:
 
     def change(setting: str, value: str) -> None:
         changed.append(setting)
-        engines.sql("postgres", f"ALTER SYSTEM SET {setting} = {value};")
+        engines.sql("postgres", f"ALTER SYSTEM SET {setting} = {value}")
         engines.reload(setting, value)
 
     yield change
     for setting in changed:
-        engines.sql("postgres", f"ALTER SYSTEM RESET {setting};")
+        engines.sql("postgres", f"ALTER SYSTEM RESET {setting}")
         engines.reload(setting, "on")
 
 
@@ -71,7 +67,7 @@ def test_a_server_that_does_not_sync_is_refused(
 
 @pytest.mark.parametrize("whose", ["DATABASE {name} SET", "ROLE kura_service IN DATABASE {name} SET"])
 def test_a_commit_that_does_not_wait_for_the_disk_is_refused(url: str, whose: str) -> None:
-    alter = "ALTER " + whose.format(name=name_of(url)) + " synchronous_commit = {};"
+    alter = "ALTER " + whose.format(name=engines.name_of(url)) + " synchronous_commit = {};"
     for fine in ("local", "remote_write", "on", "remote_apply"):
         engines.sql("postgres", alter.format(fine))
         connect(url)
@@ -83,7 +79,7 @@ def test_a_commit_that_does_not_wait_for_the_disk_is_refused(url: str, whose: st
 def test_a_setting_that_was_changed_is_noticed_by_the_next_connection(url: str) -> None:
     engine = open_database(url)
     with engine.connect():
-        engines.sql("postgres", f"ALTER DATABASE {name_of(url)} SET synchronous_commit = off;")
+        engines.sql("postgres", f"ALTER DATABASE {engines.name_of(url)} SET synchronous_commit = off")
         with refused(RefusedError, "database-not-durable"):
             engine.connect()
     engine.dispose()
@@ -97,16 +93,16 @@ UNFIT = {
 
 @pytest.mark.parametrize(("how", "code"), UNFIT.values(), ids=UNFIT)
 def test_a_database_that_does_not_sort_by_bytes_is_refused(url: str, how: str, code: str) -> None:
-    name = name_of(url)
-    engines.sql("postgres", f"DROP DATABASE {name}; CREATE DATABASE {name} TEMPLATE template0 {how};")
+    name = engines.name_of(url)
+    engines.sql("postgres", f"DROP DATABASE {name}", f"CREATE DATABASE {name} TEMPLATE template0 {how}")
     with refused(RefusedError, code):
         connect(url)
 
 
 def test_a_database_of_unicodes_own_order_is_bytewise_too(url: str) -> None:
-    name = name_of(url)
-    made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8';"
-    engines.sql("postgres", f"DROP DATABASE {name}; {made}")
+    name = engines.name_of(url)
+    made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'"
+    engines.sql("postgres", f"DROP DATABASE {name}", made)
     connect(url)
 
 

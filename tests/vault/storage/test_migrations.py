@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from ledger_vectors import refused
-from sample_rows import ROWS, fill
+from sample_rows import ROWS
 from sqlalchemy import Connection, Engine, Table, create_engine, insert, inspect, select
 
 from vault.errors import IntegrityError
@@ -27,14 +27,9 @@ VERSIONS = sorted(script.revision for script in ScriptDirectory(str(MIGRATIONS))
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = create_database(engines.new_database() if engines.is_engines() else tmp_path / "kura.db")
+    engine = create_database(engines.empty_database() if engines.is_engines() else tmp_path / "kura.db")
     yield engine
     engine.dispose()
-
-
-@pytest.fixture
-def filled(engine: Engine) -> Engine:
-    return fill(engine)
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(engine: Engine) -> None:
@@ -49,7 +44,7 @@ def test_the_migrations_make_the_checks_of_the_code_too(engine: Engine, tmp_path
     """What the comparison above does not look at: CHECK constraints, and whether references wait for the commit."""
     straight = create_engine(f"sqlite:///{tmp_path}/straight.db")
     if engines.is_engines():
-        straight = open_database(engines.new_database())
+        straight = open_database(engines.empty_database())
     with writing(straight).begin() as connection:
         Base.metadata.create_all(connection)
 
@@ -87,7 +82,7 @@ def test_a_schema_of_another_program_is_refused(engine: Engine, version: str) ->
 @pytest.mark.parametrize("version", VERSIONS)
 def test_rows_of_every_version_are_kept_by_the_newest(tmp_path: Path, version: str) -> None:
     (tmp_path / "kura.db").touch()
-    engine = open_database(engines.new_database() if engines.is_engines() else tmp_path / "kura.db")
+    engine = open_database(engines.empty_database() if engines.is_engines() else tmp_path / "kura.db")
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with writing(engine).begin() as connection:

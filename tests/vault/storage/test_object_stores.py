@@ -14,8 +14,6 @@ from vault.errors import ConflictError, IntegrityError, NotFoundError, RefusedEr
 from vault.storage.filesystem import FilesystemStore
 from vault.storage.objects import LAST_LOCK, Address, Facts, ObjectStore, is_object_name, object_name
 
-pytestmark = pytest.mark.both_worlds
-
 VAULT = "0123456789abcdef"
 SHORT = timedelta(seconds=1)
 

@@ -6,17 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, QueuePool, insert, select
 
-from vault.storage.database import create_database
 from vault.storage.ready import ReadyConnections
 from vault.storage.statement import Statement
 from vault.storage.tables import LedgerRow
 
 SIZES = Statement(select(LedgerRow.size))
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return create_database(tmp_path / "kura.db")
 
 
 def itself(connection: Connection) -> Connection:

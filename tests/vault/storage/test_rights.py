@@ -42,7 +42,7 @@ class Database:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
-    owner_url = engines.new_database()
+    owner_url = engines.empty_database()
     owner = create_database(owner_url, engines.service_url(owner_url))
     service = open_database(engines.service_url(owner_url))
     fill(service)
@@ -121,14 +121,14 @@ def test_a_closed_ledger_stays_as_it_is(database: Database) -> None:
 
 
 def test_nobody_else_may_connect(database: Database) -> None:
-    name = database.owner_url.split("?", 1)[0].rsplit("/", 1)[1]
+    name = engines.name_of(database.owner_url)
     engines.sql("postgres", "CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
     try:
         url = make_url(engines.service_url(database.owner_url)).set(username="stranger", password="stranger", query={})
         with pytest.raises(psycopg.OperationalError, match=r"CONNECT privilege|permission denied"):
             psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
     finally:
-        engines.sql("postgres", f'REVOKE ALL ON DATABASE "{name}" FROM stranger; DROP ROLE stranger')
+        engines.sql("postgres", f"REVOKE ALL ON DATABASE {name} FROM stranger", "DROP ROLE stranger")
 
 
 def test_who_owns_the_tables_does_not_serve(database: Database) -> None:

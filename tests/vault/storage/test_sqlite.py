@@ -1,30 +1,17 @@
 """SQLite's file: durable settings, never made by opening, in a folder of any name."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ledger_vectors import refused
-from sample_rows import AT, fill
+from sample_rows import AT
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import OperationalError
 
 from vault.errors import IntegrityError, UnavailableError
 from vault.storage.database import create_database, open_database, require_current_schema
 from vault.storage.tables import PersonRow, RecordRow
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = create_database(tmp_path / "kura.db")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def filled(engine: Engine) -> Engine:
-    return fill(engine)
 
 
 def test_no_schema_at_all_is_unknown(tmp_path: Path) -> None:
