@@ -150,6 +150,14 @@ def sql(database: str, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
+def put_back_head(database: str, ledger_id: str, size: int, compact_range: bytes) -> None:
+    """Put a ledger's head back, as a backup that was put back would: no trigger sees it."""
+    with psycopg.connect(superuser_url(_url_of(database)), autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        back = "UPDATE ledgers SET size = %s, compact_range = %s WHERE id = %s"
+        connection.execute(back, (size, compact_range, ledger_id))
+
+
 def reload(setting: str, value: str) -> None:
     """Have the server read its settings again; returns when a new connection sees it."""
     url = superuser_url(os.environ["PG_OWNER_URL"])

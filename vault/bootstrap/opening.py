@@ -31,6 +31,7 @@ from vault.keys.custodian import SCRYPT_LOG2_N, CustodianSecret
 from vault.keys.file_keystore import FileKeyStore
 from vault.keys.pkcs11_uri import parse_hsm_uri
 from vault.ledger.sequencer import Sequencer
+from vault.ledger.writer import AWAY_FOR
 from vault.people.persons import NewPerson
 from vault.records.founding import adopted_policy
 from vault.records.ground import Clock, Ground
@@ -189,6 +190,7 @@ def _open(folder: Path, settings: Settings, clock: Clock) -> Vault:
                 guard,
                 take_up=partial(take_up_log, engine, keys),
                 max_batch=settings.sequencer.max_batch,
+                patience_s=AWAY_FOR * settings.database.patience_s,
             ),
             keys=keys,
             stores=open_stores(folder, settings),

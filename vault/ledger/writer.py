@@ -20,8 +20,10 @@ from vault.ledger.ledgers import FarBehindError, Ledgers
 from vault.storage.database import writing
 from vault.storage.losses import is_passing, is_taken
 
-PATIENCE_S = 60.0
-"""How long the database may be away before a change is told so."""
+AWAY_FOR = 2.0
+"""How long a database may be away before a change is told so: so many times as long as one statement may take."""
+
+PATIENCE_S = AWAY_FOR * 30.0
 
 _TRIES = 20  # of one batch: others' transactions may be in its way, but not for ever
 _PAUSE_S = 0.25  # between attempts to connect

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import engines
-import psycopg
 import pytest
 from ledger_vectors import refused
 from ledgers import LEDGER, LedgerBench, event
@@ -122,11 +121,7 @@ def test_a_database_that_went_back_halts(one: LedgerBench, two: LedgerBench, *, 
         before = connection.execute(select(LedgerRow.size, LedgerRow.compact_range)).one()
     one.append(1)
     two.append(2)
-    assert one.url is not None
-    # As a backup that was put back would be: no trigger sees it.
-    with psycopg.connect(engines.superuser_url(one.url), autocommit=True) as administrator:
-        administrator.execute("SET session_replication_role = replica")
-        administrator.execute("UPDATE ledgers SET size = %s, compact_range = %s", (before.size, before.compact_range))
+    engines.put_back_head(one.engine.url.database or "", LEDGER, before.size, before.compact_range)
     with refused(IntegrityError, "ledger-went-back"):
         two.sequencer.follow() if is_reader else two.append(3)
     assert two.sequencer.halted is not None

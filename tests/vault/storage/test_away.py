@@ -120,10 +120,9 @@ def assert_nothing_is_lost(vault: Vault) -> None:
     assert [(verdict.counts["records"],)] == records
 
 
-@pytest.mark.parametrize("way", ["stop", "kill"])
-def test_while_it_is_down_every_verb_says_so_and_then_goes_on(vault: Vault, verbs: Verbs, way: str) -> None:
+def test_while_it_is_down_every_verb_says_so_and_then_goes_on(vault: Vault, verbs: Verbs) -> None:
     perform(verbs)
-    engines.run("postgresql", way)
+    engines.run("postgresql", "stop")
     assert_all_say_that_it_is_away(verbs)
     with pytest.raises(UnavailableError, match="does not answer"):
         open_vault_beside(vault)
