@@ -6,14 +6,14 @@ BIN = .venv/bin
 # Real scans, video and speech, where they lie beside the project; without them the demo brings its own.
 SAMPLES = $(wildcard ../shared/data)
 
-.PHONY: help demo demo-engines run test check bench format setup-demo setup-engines setup-test setup-bench
+.PHONY: help demo demo-engines run test test-engines check bench format setup-demo setup-engines setup-test setup-bench
 
 help:
 	@echo "make demo    a vault with sample records, made, used and checked before your eyes"
 	@echo "make demo-engines  the same on PostgreSQL, an S3 engine and an HSM in software, all started here"
 	@echo "make run     serve the vault in KURA_DIR (default: kura-vault, made as a demo where it is missing)"
-	@echo "make test    the checks; every test on SQLite, folders and key files; then what touches rows, objects or"
-	@echo "             keys on PostgreSQL, an S3 engine and an HSM, all started here"
+	@echo "make test    the checks, then every test on SQLite, folders and key files"
+	@echo "make test-engines  what touches rows, objects or keys, on PostgreSQL, an S3 engine and an HSM"
 	@echo "make check   format, lint, types and the layers; seconds"
 	@echo "make bench   the measurements of docs/performance.md; one alone: make bench NAME=ingest-pdf"
 	@echo "make format  let the formatter and the safe fixes rewrite the code"
@@ -29,8 +29,10 @@ run: setup-demo
 	@KURA_DIR="$(KURA_DIR)" $(BIN)/kura serve
 
 test: check
-	@$(BIN)/pytest -q -n 3 --world embedded
-	@$(BIN)/pytest -q -n 3 --world engines
+	@$(BIN)/pytest -q -n 2
+
+test-engines: check
+	@$(BIN)/pytest -q -n 2 --world engines
 
 check: setup-test
 	@$(BIN)/ruff format --check --quiet .

@@ -166,8 +166,8 @@ class Pkcs11KeyStore:
         self._changing(lambda session: self._parts.disposal.destroy(session, key_ids, at))
 
     def disposal_key_ids(self) -> frozenset[str]:
-        """Give the ids of all disposal keys that exist, those that other processes have made with them."""
-        return self._opened(self._parts.disposal.ids, afresh=True)
+        """Give the ids of all disposal keys that exist."""
+        return self._opened(self._parts.disposal.ids)
 
     def tombstones(self) -> Mapping[str, datetime]:
         """Say for each destroyed key when it was destroyed (UTC)."""
@@ -209,10 +209,10 @@ class Pkcs11KeyStore:
         if not self.is_sealed:
             self._opened(parts.disposal.check)
 
-    def _opened(self, act: Callable[[Session], T], *, afresh: bool = False) -> T:
+    def _opened(self, act: Callable[[Session], T]) -> T:
         """Do something on the opening token; where it is gone, so is its opening.
 
-        `afresh` begins anew before, and what is not found is looked for anew: see `TokenSession.run`.
+        What is not found is looked for anew: see `TokenSession.run`.
         """
         library, opening = self._parts.library, self._parts.opening
         with library.alone():
@@ -222,8 +222,6 @@ class Pkcs11KeyStore:
             seen = library.generation
             try:
                 with away(opening.label):
-                    if afresh:
-                        library.begin_anew(seen)
                     try:
                         return act(opening.session())
                     except NotFoundError:

@@ -9,7 +9,15 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from retention.periods import trigger_date
-from vault.errors import ConflictError, IntegrityError, KuraError, SealedError, UnavailableError
+from vault.errors import (
+    ConflictError,
+    IntegrityError,
+    KuraError,
+    NotFoundError,
+    RefusedError,
+    SealedError,
+    UnavailableError,
+)
 from vault.keys.custodian import CustodianSecret
 from vault.ledger.checkpoint import open_checkpoint
 from vault.ledger.event import EventKind
@@ -231,6 +239,12 @@ class Vault:
                 connection.execute(select(BucketRow.key_id, BucketRow.id).where(BucketRow.state != "destroyed")).all()
             )
         missing = sorted(set(live) - keys.disposal_key_ids())
+        if missing:
+            with suppress(
+                NotFoundError, RefusedError
+            ):  # asked for by its id, it is found though another process made it
+                keys.wrap(missing[0], bytes(8))
+            missing = sorted(set(live) - keys.disposal_key_ids())
         if missing:
             raise IntegrityError("disposal-key-missing", bucket=live[missing[0]], count=len(missing))
         unused = keys.disposal_key_ids() - set(live)

@@ -70,7 +70,7 @@ def ways() -> Iterator[list[Between]]:
 def vault(tmp_path: Path, names: tuple[str, str], ways: list[Between]) -> Iterator[Vault]:
     """A vault that reaches each bucket by a way on which things can go wrong."""
     lines = tuple(buckets.line(tmp_path, name, at=way.address) for name, way in zip(names, ways, strict=True))
-    vault = new_vault(tmp_path, lines, timeout_s=2.0)
+    vault = new_vault(tmp_path, lines, timeout_s=4.0)
     yield vault
     vault.close()
 
@@ -191,7 +191,7 @@ def test_a_vault_opens_with_one_engine_and_not_with_none(
     tmp_path: Path, names: tuple[str, str], ways: list[Between]
 ) -> None:
     lines = tuple(buckets.line(tmp_path, name, at=way.address) for name, way in zip(names, ways, strict=True))
-    vault = new_vault(tmp_path, lines, timeout_s=1.0)
+    vault = new_vault(tmp_path, lines, timeout_s=2.0)
     record_id = deposit(vault)
     vault.close()
     ways[0].late_s = 3.0
@@ -335,7 +335,7 @@ class Load:
 def test_deposits_while_an_engine_is_killed_lose_and_double_nothing(
     tmp_path: Path, names: tuple[str, str], what: str
 ) -> None:
-    vault = new_vault(tmp_path, tuple(buckets.line(tmp_path, name) for name in names), timeout_s=2.0)
+    vault = new_vault(tmp_path, tuple(buckets.line(tmp_path, name) for name in names), timeout_s=4.0)
     load = Load(vault)
     load.wait_for(15)
     engines.run("ceph-rgw", what)
