@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both_worlds: runs on the embedded adapters and on real engines")
     config.addinivalue_line("markers", "engines: needs real engines")
+    config.addinivalue_line("markers", "kills_engines: ends an engine that all workers use: it runs alone")
     config.addinivalue_line("markers", "in_buckets: on real engines its objects stand in buckets, elsewhere in folders")
     # For the support modules, and processes that a test starts.
     os.environ["KURA_TEST_WORLD"] = config.getoption("--world")
@@ -60,6 +61,16 @@ def _engines() -> Iterator[None]:
     """Drop the tokens that a module's tests have made, when all its vaults are closed."""
     yield
     engines.forget()
+
+
+@pytest.fixture(autouse=True)
+def _engines_lent(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have a test that kills a shared engine wait for the others' tests, and them for it."""
+    if not engines.is_engines():
+        yield
+        return
+    with engines.lent(alone=request.node.get_closest_marker("kills_engines") is not None):
+        yield
 
 
 _RUNNING = pytest.StashKey[engines.Running]()

@@ -4,6 +4,7 @@
 started where they do not run, and left running: that saves whoever tests by hand the seconds of a start.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ from vault.storage.database import create_database
 
 PIN = "123456"
 _FOLDER = "KURA_ENGINES"
+_OF_ALL = "KURA_ENGINES_OF_ALL"  # the same, also for a test with a server of its own
 _RUN = "KURA_TEST_RUN"
 _templates: dict[str, str] = {}  # by the URL of their server
 _tokens: list[str] = []
@@ -148,6 +150,17 @@ def sql(database: str, *statements: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
+
+
+@contextmanager
+def lent(*, alone: bool) -> Iterator[None]:
+    """Use the engines of this run beside the other workers' tests, or alone."""
+    folder = Path(os.environ[_OF_ALL])
+    with (folder / "gate").open("w") as gate, (folder / "lent").open("w") as lock:
+        fcntl.flock(gate, fcntl.LOCK_EX)  # whoever waits to be alone is not overtaken
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
 
 
 def put_back_head(database: str, ledger_id: str, size: int, compact_range: bytes) -> None:

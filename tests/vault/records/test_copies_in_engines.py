@@ -331,6 +331,7 @@ class Load:
         return True
 
 
+@pytest.mark.kills_engines
 @pytest.mark.parametrize("what", ["kill-rgw", "kill-osd", "kill-all"])
 def test_deposits_while_an_engine_is_killed_lose_and_double_nothing(
     tmp_path: Path, names: tuple[str, str], what: str

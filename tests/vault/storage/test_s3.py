@@ -149,6 +149,7 @@ def test_a_bucket_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> Non
         store.require_there()
 
 
+@pytest.mark.kills_engines
 def test_an_engine_whose_disks_hang_is_away_though_its_gateway_answers(tmp_path: Path) -> None:
     store = buckets.store(tmp_path, VAULT, timeout_s=2.0)
     store.require_there()
@@ -292,6 +293,7 @@ def test_memory_stays_flat_however_large_an_object_is(tmp_path: Path) -> None:
     assert int(done.stdout) < 32 << 10  # KiB
 
 
+@pytest.mark.kills_engines
 @pytest.mark.parametrize("what", ["kill-rgw", "kill-osd", "kill-all"])
 def test_what_was_kept_before_an_engine_was_killed_is_there_afterwards_and_once(tmp_path: Path, what: str) -> None:
     store = buckets.store(tmp_path, VAULT, timeout_s=2.0)
