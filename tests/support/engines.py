@@ -52,7 +52,7 @@ def start() -> Running:
     # Not in pytest's own folder: the database server is another user, who must be able to reach it.
     engines = TrialEngines(None if given is None else Path(given))
     engines.start()
-    os.environ |= {_FOLDER: str(engines.folder), _RUN: token_hex(4), **engines.facts}
+    os.environ |= {_FOLDER: str(engines.folder), _OF_ALL: str(engines.folder), _RUN: token_hex(4), **engines.facts}
     return Running(engines, is_kept=given is not None)
 
 
